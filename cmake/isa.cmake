@@ -1,0 +1,19 @@
+# The flags of every instruction-set level, here and nowhere else. Ceilings (-mno-...) keep a compiler's own defaults from
+# leaking a higher level into a lower unit; -march=native is never used. The kernels are built at -O3 in every configuration.
+set(FALTUNG_KERNEL_FLAGS -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast)
+set(FALTUNG_ISAS baseline)
+set(FALTUNG_FLAGS_baseline "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  list(APPEND FALTUNG_ISAS avx2 avx512)
+  set(FALTUNG_FLAGS_avx2 -mavx2 -mfma -mf16c -mno-avx512f)
+  set(FALTUNG_FLAGS_avx512 -mavx512f -mavx512vl -mavx512bw -mavx512dq -mavx512cd -mavx2 -mfma -mf16c
+      -mprefer-vector-width=512)
+endif()
+
+# One object library per ISA: every unit of core/kernels/isa whose name ends in _<isa>.cpp.
+function(faltung_add_isa isa)
+  file(GLOB units CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/isa/*_${isa}.cpp)
+  add_library(faltung_isa_${isa} OBJECT ${units})
+  target_compile_options(faltung_isa_${isa} PRIVATE ${FALTUNG_KERNEL_FLAGS} ${FALTUNG_FLAGS_${isa}})
+  target_include_directories(faltung_isa_${isa} PRIVATE ${PROJECT_SOURCE_DIR})
+endfunction()
