@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <utility>
 
@@ -36,6 +37,7 @@ class Scratch {
   /// Makes size() at least `bytes`; never shrinks. Pointers from data() are invalid where it grew.
   void reserve(std::size_t bytes) {
     if (bytes <= size_) return;
+    if (bytes > static_cast<std::size_t>(PTRDIFF_MAX)) throw std::bad_alloc();  // operator new may round up to 0
     void* grown = ::operator new(bytes, std::align_val_t{alignment});
     release(data_);
     data_ = grown;

@@ -1,0 +1,34 @@
+// faltung_core_tests [part of a name]: runs the tests whose names contain it; exit status 1 where one failed.
+#include <cstring>
+#include <exception>
+
+#include "core/tests/check.h"
+
+// These tests fork while threads run and start threads in the child, which ThreadSanitizer refuses by default.
+extern "C" const char* __tsan_default_options();
+extern "C" const char* __tsan_default_options() {
+  return "die_after_fork=0";
+}
+// A request that no allocator can meet has to throw.
+extern "C" const char* __asan_default_options();
+extern "C" const char* __asan_default_options() {
+  return "allocator_may_return_null=1";
+}
+
+int main(int argc, char** argv) {
+  using namespace faltung::tests;
+  int run = 0;
+  for (const Test& test : registry()) {
+    if (argc > 1 && std::strstr(test.name, argv[1]) == nullptr) continue;
+    ++run;
+    const int before = failures();
+    try {
+      test.run();
+    } catch (const std::exception& exception) {
+      report(test.name, 0, std::string("threw: ") + exception.what());
+    }
+    std::cout << (failures() == before ? "ok    " : "FAIL  ") << test.name << std::endl;
+  }
+  std::cout << run << " tests, " << failures() << " failures" << std::endl;
+  return failures() == 0 && run > 0 ? 0 : 1;
+}
