@@ -1,0 +1,259 @@
+"""Run one row: prepare every contestant, check its answer, let the right ones take turns, score the row."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import memory, timing
+from .peers import OURS, OURS_PLAN, PEERS, Contestant, Prepared, Unsupported, module, threads_set
+from .problem import Array, Problem, Reference, Verdict, judge, reference
+from .rows import Row, shrunk, size_of
+
+QUICK_SIZE = 96
+"""Samples along an axis in a quick run."""
+
+
+@dataclass
+class Entry:
+    """One contestant in one row: what became of it."""
+
+    name: str
+    package: str
+    out: bool
+    status: str = "ok"
+    verdict: Verdict | None = None
+    times: timing.Times | None = None
+    extra_bytes: int | None = None
+
+    @property
+    def right(self) -> bool:
+        """Whether it computes what was asked."""
+        return self.status == "ok"
+
+
+@dataclass
+class Result:
+    """One row at one number of threads.
+
+    ``ratio`` is in the row's own terms (see `Row.kind`), ``best`` beside ``beside`` of ours; ``ratio_any`` is
+    the ratio to the fastest contestant whatever its error and whatever `Row.against` says.
+    """
+
+    row: str
+    kind: str
+    threads: int
+    target: float | None
+    status: str
+    ratio: float | None = None
+    ratio_any: float | None = None
+    best: str | None = None
+    beside: str | None = None
+    gflops: float | None = None
+    flop: int = 0
+    output_bytes: int = 0
+    extra_bytes: int | None = None
+    extra_allowed: int | None = None
+    load: float = 0.0
+    entries: list[Entry] = field(default_factory=list)
+
+    def entry(self, name: str | None) -> Entry | None:
+        """The contestant of that name."""
+        return next((entry for entry in self.entries if entry.name == name), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as plain data."""
+        return asdict(self)
+
+
+def check(contestant: Contestant, prepared: Prepared, ref: Reference) -> tuple[Entry, float]:
+    """Call twice: once for the answer, once for the memory; and the seconds of the later call."""
+    entry = Entry(contestant.name, contestant.package, contestant.out)
+    try:
+        value, seconds = timing.once(prepared.call)
+        answer = np.array(prepared.finish(value), copy=True)
+    except Exception as error:  # noqa: BLE001  a peer may refuse in any way it likes
+        entry.status = (
+            f"unsupported: {str(error).splitlines()[0][:100] if str(error) else type(error).__name__}"
+        )
+        return entry, 0.0
+    del value
+    entry.verdict = judge(answer, ref)
+    if entry.verdict.wrong is not None:
+        entry.status = f"wrong: {entry.verdict.wrong}"
+    elif seconds <= timing.SLOW:
+        (_, seconds), peak = timing.peak_of(lambda: timing.once(prepared.call))
+        if peak is not None:
+            entry.extra_bytes = peak if contestant.out else max(0, peak - answer.nbytes)
+    return entry, seconds
+
+
+def yardstick(problem: Problem) -> Prepared:
+    """A plain copy of the array."""
+    a, target = problem.a, np.empty_like(problem.a)
+    return Prepared(lambda: np.copyto(target, a))
+
+
+def contestants(row: Row) -> tuple[Contestant, ...]:
+    """Who takes part; ours come first."""
+    mine = OURS + ((OURS_PLAN,) if row.plan else ())
+    if row.kind == "copy":
+        return (*mine, Contestant("numpy.copyto", "numpy", lambda p, t: yardstick(p), out=True))
+    return mine + (PEERS if row.kind == "peers" else ())
+
+
+def measure(row: Row, threads: tuple[int, ...], *, budget: float, quick: bool,
+            extra: tuple[Contestant, ...] = ()) -> list[Result]:  # fmt: skip
+    """Run a row once for every number of threads."""
+    make = shrunk(row, QUICK_SIZE) if quick else row.make
+    problem = make(np.random.default_rng(0))
+    ref = reference(problem)
+    if row.kind == "scaling":
+        return [_scaling(row, problem, ref, budget, quick)]
+    results = []
+    for count in threads:
+        entries: list[Entry] = []
+        calls, guess = {}, {}
+        with threads_set(count):
+            for contestant in contestants(row) + extra:
+                try:
+                    prepared = contestant.prepare(problem, count)
+                except Unsupported as reason:
+                    entries.append(Entry(contestant.name, contestant.package, contestant.out,
+                                         f"unsupported: {reason}"))  # fmt: skip
+                    continue
+                if contestant.name == "numpy.copyto":
+                    entry, seconds = Entry(contestant.name, "numpy", True), timing.once(prepared.call)[1]
+                else:
+                    entry, seconds = check(contestant, prepared, ref)
+                entries.append(entry)
+                if entry.right:
+                    calls[entry.name], guess[entry.name] = prepared.call, seconds
+            times = _times(calls, guess, budget, quick, many=count > 1)
+        for entry in entries:
+            entry.times = times.get(entry.name)
+        results.append(_score(row, problem, count, entries, quick))
+    return results
+
+
+def _times(calls: dict[str, Any], guess: dict[str, float], budget: float, quick: bool,
+           many: bool) -> dict[str, timing.Times]:  # fmt: skip
+    return timing.alternate(
+        calls, guess, budget=0.0 if quick else budget, least=2 if quick else 9, many=many and not quick
+    )
+
+
+def _scaling(row: Row, problem: Problem, ref: Reference, budget: float, quick: bool) -> Result:
+    """Ours with one worker beside ours with two, taking turns."""
+    entries, calls, guess = [], {}, {}
+    for count in (1, 2):
+        mine = Contestant(f"faltung out=, {count} workers", "faltung", OURS[1].prepare, out=True)
+        try:
+            prepared = mine.prepare(problem, count)
+        except Unsupported as reason:
+            entries.append(Entry(mine.name, "faltung", True, f"unsupported: {reason}"))
+            continue
+        entry, seconds = check(mine, prepared, ref)
+        entries.append(entry)
+        if entry.right:
+            calls[entry.name], guess[entry.name] = prepared.call, seconds
+    times = _times(calls, guess, budget, quick, many=True)
+    for entry in entries:
+        entry.times = times.get(entry.name)
+    return _score(row, problem, 2, entries, quick)
+
+
+def _missing(needs: tuple[str, ...]) -> list[str]:
+    """The packages of ``needs`` that are not installed."""
+    absent = []
+    for name in needs:
+        try:
+            module(name)
+        except Unsupported:
+            absent.append(name)
+    return absent
+
+
+def _score(row: Row, problem: Problem, threads: int, entries: list[Entry], quick: bool) -> Result:
+    """Find the best peer, compare like with like, and judge by the target."""
+    result = Result(row.name, row.kind, threads, row.target, "", flop=problem.flop,
+                    output_bytes=size_of(problem), load=timing.load(), entries=entries)  # fmt: skip
+    timed = {entry.name: entry for entry in entries if entry.times is not None}
+    mine = {entry.out: entry for entry in entries if entry.name in (OURS[0].name, OURS[1].name)}
+    wrong = [entry.status for entry in entries if entry.package == "faltung" and entry.status[:5] == "wrong"]
+    if row.kind == "scaling":
+        pair = [entry.times.median for entry in timed.values() if entry.times is not None]
+        if len(pair) == 2:
+            result.ratio, result.best, result.beside = pair[0] / pair[1], entries[0].name, entries[1].name
+    elif row.kind == "ceiling":
+        result.ratio = _share_of_ceiling(result, mine.get(True), threads, problem)
+        result.beside = OURS[1].name
+    else:
+        _beside_peers(row, result, timed, mine)
+    ours = result.entry(result.beside)
+    if ours is not None and ours.times is not None:
+        result.gflops = problem.flop / ours.times.median / 1e9
+        if not quick:
+            result.extra_bytes = memory.extra_memory(row.name, threads)
+        result.extra_allowed = memory.allowance(result.output_bytes, threads)
+    absent = _missing(row.needs)
+    if wrong:
+        result.status = f"WRONG: {wrong[0]}"
+    elif absent:
+        result.status = f"not measured: no {', '.join(absent)}"
+    elif result.ratio is None:
+        result.status = "not measured"
+    elif quick:
+        result.status = "quick"
+    elif row.kind == "copy" and threads > 1:
+        result.status = "info"  # the yardstick copies with one thread
+    elif row.target is None:
+        result.status = "ahead" if result.ratio >= 1 else "BEHIND"
+    else:
+        result.status = "pass" if result.ratio >= row.target else "MISS"
+    return result
+
+
+def _beside_peers(row: Row, result: Result, timed: dict[str, Entry], mine: dict[bool, Entry]) -> None:
+    """The lowest ratio over the peers that are as accurate, each beside ours with or without ``out`` as it is.
+
+    A peer is as accurate when it keeps faltung's own promise at every output, or errs at most twice as much.
+    """
+    limits = [e.verdict.units for e in mine.values() if e.verdict is not None and e.right]
+    limit = 2 * max(limits, default=0.0)
+    official: list[tuple[float, float, str, str]] = []
+    everyone: list[float] = []
+    for entry in timed.values():
+        if entry.package == "faltung" or entry.times is None:
+            continue
+        ours = mine.get(entry.out)
+        ratio = entry.times.median / ours.times.median if ours is not None and ours.times is not None else 0.0
+        everyone.append(ratio)
+        if entry.verdict is not None and not entry.verdict.keeps and entry.verdict.units > limit:
+            entry.status = "less accurate"
+        elif entry.name.startswith(row.against):
+            official.append((ratio, entry.times.median, entry.name, ours.name if ours is not None else ""))
+    if official:
+        ratio, _, result.best, result.beside = min(official)
+        result.ratio, result.ratio_any = ratio or None, min(everyone) or None
+
+
+def _share_of_ceiling(result: Result, ours: Entry | None, threads: int, problem: Problem) -> float | None:
+    """Ours as a share of what the multiply-add units can do, if the extension can measure that."""
+    try:
+        ceiling: Any = getattr(module("faltung._core"), "fma_ceiling", None)
+    except Unsupported:
+        ceiling = None
+    if ceiling is None or ours is None or ours.times is None:
+        return None
+    rate = float(ceiling(problem.dtype.name, 0.2)) * threads
+    rate = rate if rate > 1e6 else rate * 1e9
+    result.best = f"FMA ceiling {rate / 1e9:.0f} GFLOP/s"
+    return problem.flop / ours.times.median / rate
+
+
+def fake(answer: Array, name: str = "wrong on purpose") -> Contestant:
+    """A contestant that always answers ``answer``; the tests show that a wrong one is never timed."""
+    return Contestant(name, "nobody", lambda problem, threads: Prepared(lambda: answer))

@@ -1,0 +1,341 @@
+"""The contestants: every peer's own way to compute a `Problem`, prepared so that only its call is timed.
+
+Peers get every courtesy that does not change the question: kernels flipped and laid out beforehand, arrays
+already wrapped as tensors, output buffers where they take one, and FFTs with all workers. Conversions that a
+user's data would need on each call (uint8 to float32) and slicing after the fact (stride) are timed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .problem import Array, Problem
+
+
+class Unsupported(Exception):
+    """The contestant cannot compute this problem; the text says why."""
+
+
+def module(name: str) -> Any:
+    """Import a package that may be absent, or raise ``Unsupported``."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise Unsupported(f"{name.partition('.')[0]} is not installed") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What is timed, and how its value becomes an array afterwards."""
+
+    call: Callable[[], object]
+    finish: Callable[[Any], Array] = np.asarray
+
+
+@dataclass(frozen=True, eq=False)
+class Contestant:
+    """``prepare(problem, threads)`` gives the timed call. ``out`` says that it fills a buffer it is given."""
+
+    name: str
+    package: str
+    prepare: Callable[[Problem, int], Prepared]
+    out: bool = False
+
+
+@contextlib.contextmanager
+def threads_set(threads: int) -> Iterator[None]:
+    """Give every peer that is installed the same number of threads, and torch its inference mode."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(Unsupported):
+            torch = module("torch")
+            torch.set_num_threads(threads)
+            stack.enter_context(torch.inference_mode())
+        with contextlib.suppress(Unsupported):
+            cv2 = module("cv2")
+            cv2.setNumThreads(threads)
+        with contextlib.suppress(Unsupported):
+            stack.enter_context(module("scipy.fft").set_workers(threads))
+        with contextlib.suppress(Unsupported):
+            stack.enter_context(module("threadpoolctl").threadpool_limits(threads))
+        yield
+
+
+def _demand(fact: bool, reason: str) -> None:
+    if not fact:
+        raise Unsupported(reason)
+
+
+def _finisher(problem: Problem) -> tuple[Callable[[Array], Array], bool]:
+    """Round, saturate and cast a float result to the integers asked for; second: whether that is needed."""
+    target = problem.dtype
+    floats = problem.a.dtype.kind == "f" or problem.k.dtype.kind == "f"
+    if not (target.kind in "iu" and floats):
+        return (lambda y: y), False
+    info = np.iinfo(target)
+
+    def finish(y: Array) -> Array:
+        return np.asarray(np.clip(np.rint(y, out=y), info.min, info.max, out=y).astype(target))
+
+    return finish, True
+
+
+# --- faltung ----------------------------------------------------------------------------------------------
+
+
+def ours(problem: Problem, threads: int, *, out: bool, plan: bool = False, touched: bool = False) -> Prepared:
+    """faltung by its public function, or by a plan made beforehand; ``touched`` makes ``out`` resident."""
+    fl = module("faltung")
+    if not hasattr(fl, "convolve"):
+        raise Unsupported("not built")
+    options: dict[str, Any] = {}
+    if problem.boundary != "constant":
+        options["boundary"] = problem.boundary
+    if problem.axes is not None:
+        options["axes"] = problem.axes
+    if problem.stride != 1:
+        options["stride"] = problem.stride
+    if problem.dilation != 1:
+        options["dilation"] = problem.dilation
+    a, k, mode = problem.a, problem.k, problem.mode
+    buffer = np.empty(problem.shape, problem.dtype) if out else None
+    if buffer is not None and touched:
+        buffer.fill(1)
+    if plan:
+        planned = fl.plan_convolve(a.shape, k, mode, dtype=a.dtype, workers=threads, **options)
+        return Prepared(lambda: planned(a, out=buffer))
+    if problem.result is not None:
+        options |= {"dtype": problem.result, "overflow": "saturate"}
+    if buffer is not None:
+        options["out"] = buffer
+    return Prepared(lambda: fl.convolve(a, k, mode, workers=threads, **options))
+
+
+OURS = (
+    Contestant("faltung", "faltung", lambda p, t: ours(p, t, out=False)),
+    Contestant("faltung out=", "faltung", lambda p, t: ours(p, t, out=True), out=True),
+)
+OURS_PLAN = Contestant(
+    "faltung plan, out=", "faltung", lambda p, t: ours(p, t, out=True, plan=True), out=True
+)
+
+
+# --- NumPy and SciPy --------------------------------------------------------------------------------------
+
+
+def numpy_convolve(problem: Problem, threads: int) -> Prepared:
+    """numpy.convolve: one dimension, zero fill."""
+    _demand(problem.a.ndim == 1, "1-D only")
+    _demand(problem.boundary == "constant" or problem.mode == "valid", "zero fill only")
+    a, k, mode, step = problem.a, problem.dilated(), problem.mode, problem.stride
+    words: Any = mode
+    return Prepared(lambda: np.convolve(a, k, words)[::step])
+
+
+def scipy_signal(function: str, **fixed: Any) -> Callable[[Problem, int], Prepared]:
+    """scipy.signal.convolve, fftconvolve, oaconvolve and convolve2d."""
+
+    def prepare(problem: Problem, threads: int) -> Prepared:
+        signal = module("scipy.signal")
+        run = getattr(signal, function)
+        a, k, mode = problem.a, problem.dilated(), problem.mode
+        options = dict(fixed)
+        if function == "convolve2d":
+            _demand(a.ndim == 2 and problem.axes is None, "2-D only")
+            if problem.boundary != "constant":
+                words = {"symmetric": "symm", "wrap": "wrap"}
+                _demand(problem.boundary in words, f"no boundary {problem.boundary}")
+                options["boundary"] = words[problem.boundary]
+        else:
+            _demand(problem.boundary == "constant" or mode == "valid", "zero fill only")
+            k = problem.aligned(k)
+            if function != "convolve" and problem.axes is not None:
+                options["axes"] = problem.axes
+        finish, needed = _finisher(problem)
+        if function in ("fftconvolve", "oaconvolve"):
+            _demand(problem.dtype.kind in "fc" or needed, "would round in float64")
+        widen = a.dtype.kind in "iu" and k.dtype.kind == "f" and a.dtype != k.dtype
+        cut = tuple(slice(None, None, problem.stride if x in problem.along else 1) for x in range(a.ndim))
+
+        def call() -> object:
+            x = a.astype(k.dtype) if widen else a
+            return finish(run(x, k, mode=mode, **options)[cut])
+
+        return Prepared(call)
+
+    return prepare
+
+
+def ndimage(function: str) -> Callable[[Problem, int], Prepared]:
+    """scipy.ndimage.convolve, correlate and convolve1d, writing into ``output=``."""
+
+    def prepare(problem: Problem, threads: int) -> Prepared:
+        run = getattr(module("scipy.ndimage"), function)
+        _demand(problem.mode == "same", "mode same only")
+        words = {"constant": "constant", "edge": "nearest", "reflect": "mirror", "symmetric": "reflect",
+                 "wrap": "wrap"}  # fmt: skip
+        options: dict[str, Any] = {"mode": words[problem.boundary]}
+        a, k = problem.a, problem.dilated()
+        finish, needed = _finisher(problem)
+        if function == "convolve1d":
+            _demand(k.ndim == 1, "1-D kernels only")
+            options |= {"axis": problem.along[0], "origin": -1 if k.size % 2 == 0 else 0}
+        else:
+            k = problem.aligned(k)
+            even = [taps % 2 == 0 for taps in k.shape]
+            if function == "correlate":
+                k = np.ascontiguousarray(np.flip(k))
+            options["origin"] = [-1 if e and function == "convolve" else 0 for e in even]
+        size = problem.a.shape
+        output = np.empty(size, np.float64 if needed else problem.dtype)
+        cut = tuple(slice(None, None, problem.stride if x in problem.along else 1) for x in range(a.ndim))
+
+        def call() -> object:
+            run(a, k, output=output, **options)
+            return finish(output[cut])
+
+        return Prepared(call)
+
+    return prepare
+
+
+# --- OpenCV -----------------------------------------------------------------------------------------------
+
+
+def cv2_filter2d(problem: Problem, threads: int) -> Prepared:
+    """cv2.filter2D: correlation with the kernel flipped beforehand, ``dst`` given; loops over a batch."""
+    cv2 = module("cv2")
+    a, k = problem.a, problem.dilated()
+    _demand(problem.mode == "same", "mode same only")
+    depths = {"uint8": cv2.CV_8U, "uint16": cv2.CV_16U, "int16": cv2.CV_16S, "float32": cv2.CV_32F,
+              "float64": cv2.CV_64F}  # fmt: skip
+    _demand(a.dtype.name in depths and problem.dtype.name in depths, f"no {a.dtype.name}")
+    borders = {"constant": cv2.BORDER_CONSTANT, "edge": cv2.BORDER_REPLICATE,
+               "reflect": cv2.BORDER_REFLECT_101, "symmetric": cv2.BORDER_REFLECT}  # fmt: skip
+    _demand(problem.boundary in borders, f"no boundary {problem.boundary}")
+    along, border, depth = problem.along, borders[problem.boundary], depths[problem.dtype.name]
+    if a.ndim == 1:
+        a, k = a[None], k[None]
+    elif k.ndim == 1:
+        _demand(a.ndim == 2, "images only")
+        k = k[:, None] if along == (0,) else k[None]
+    else:
+        _demand(k.ndim == 2 and (along == (0, 1) or a.ndim == 3 and along == (1, 2)), "images only")
+    kernel = np.ascontiguousarray(np.flip(k))
+    anchor = tuple(n - 1 - (n - 1) // 2 for n in kernel.shape[::-1])
+    dst, step = np.empty(a.shape, problem.dtype), problem.stride
+    run = cv2.filter2D
+    if along == (1, 2):
+
+        def batch() -> object:
+            for image, target in zip(a, dst, strict=True):
+                run(image, depth, kernel, target, anchor, 0, border)
+            return dst
+
+        return Prepared(batch)
+    if problem.a.ndim == 1:
+        return Prepared(lambda: run(a, depth, kernel, dst, anchor, 0, border)[0, ::step])
+    if step == 1:
+        return Prepared(lambda: run(a, depth, kernel, dst, anchor, 0, border))
+    return Prepared(lambda: run(a, depth, kernel, dst, anchor, 0, border)[::step, ::step])
+
+
+# --- PyTorch ----------------------------------------------------------------------------------------------
+
+
+def torch_conv(problem: Problem, threads: int) -> Prepared:
+    """torch.nn.functional.conv1d, 2d and 3d with the kernel flipped beforehand, in inference mode."""
+    torch = module("torch")
+    functional = module("torch.nn.functional")
+    a, k, rank = problem.a, problem.k, problem.k.ndim
+    run = getattr(functional, f"conv{rank}d")
+    lead = tuple(x for x in range(a.ndim) if x not in problem.along)
+    _demand(len(lead) <= 1, "one batch or channel axis")
+    data = a if a.flags.c_contiguous or a.flags.f_contiguous else np.ascontiguousarray(a)
+    tensor = torch.from_numpy(data)
+    colour = bool(lead) and lead[0] == a.ndim - 1
+    batch = bool(lead) and not colour
+    if colour:
+        x = tensor.movedim(-1, 0)[None]  # strides of channels_last, as torch wants it
+    else:
+        x = tensor[:, None] if batch else tensor[None, None]
+    weight = torch.from_numpy(np.ascontiguousarray(np.flip(k)))[None, None]
+    groups = a.shape[-1] if colour else 1
+    if colour:
+        weight = weight.repeat(groups, *(1,) * (rank + 1))
+    pads = [problem.padding[axis] for axis in problem.along]
+    even = all(lo == hi for lo, hi in pads)
+    words = {"constant": "constant", "edge": "replicate", "reflect": "reflect", "wrap": "circular"}
+    _demand(problem.mode == "valid" or problem.boundary in words, f"no boundary {problem.boundary}")
+    direct = even and (problem.boundary == "constant" or problem.mode == "valid")
+    flat = [n for pair in reversed(pads) for n in pair]
+    padding = [lo for lo, _ in pads] if direct else 0
+    word = words.get(problem.boundary, "constant")
+    widen = a.dtype.kind in "iu" and k.dtype.kind == "f"
+    target = getattr(torch, problem.dtype.name)
+    _demand(widen or a.dtype == k.dtype, "mixed dtypes")
+    info = np.iinfo(problem.dtype) if widen and problem.dtype.kind in "iu" else None
+    stride, dilation = problem.stride, problem.dilation
+
+    def call() -> Any:
+        z = x.to(weight.dtype) if widen else x
+        if not direct:
+            z = functional.pad(z, flat, mode=word)
+        y = run(z, weight, None, stride, padding, dilation, groups)
+        return y if info is None else y.round_().clamp_(info.min, info.max).to(target)
+
+    def finish(y: Any) -> Array:
+        plane = y[0].movedim(0, -1) if colour else y[:, 0] if batch else y[0, 0]
+        return np.asarray(plane.numpy())
+
+    return Prepared(call, finish)
+
+
+# --- astropy ----------------------------------------------------------------------------------------------
+
+
+def astropy_convolve(function: str) -> Callable[[Problem, int], Prepared]:
+    """astropy.convolution, with normalization and NaN treatment off: plain convolution."""
+
+    def prepare(problem: Problem, threads: int) -> Prepared:
+        run = getattr(module("astropy.convolution"), function)
+        _demand(problem.mode == "same" and problem.stride == 1, "mode same, stride 1 only")
+        _demand(problem.axes is None, "whole arrays only")
+        _demand(problem.dtype.kind == "f" or function == "convolve_fft" and problem.dtype.kind == "c",
+                "floats only")  # fmt: skip
+        words = {"constant": "fill", "edge": "extend", "wrap": "wrap"}
+        _demand(problem.boundary in words, f"no boundary {problem.boundary}")
+        a, k = problem.a, problem.dilated()
+        _demand(all(n % 2 for n in k.shape), "odd kernels only")
+        options: dict[str, Any] = {"normalize_kernel": False, "nan_treatment": "fill", "fill_value": 0.0,
+                                   "boundary": words[problem.boundary]}  # fmt: skip
+        if function == "convolve_fft":
+            _demand(problem.boundary != "edge", "no boundary edge")
+            fft = module("scipy.fft")
+            options |= {"allow_huge": True, "fftn": fft.fftn, "ifftn": fft.ifftn}
+        return Prepared(lambda: run(a, k, **options))
+
+    return prepare
+
+
+PEERS = (
+    Contestant("numpy.convolve", "numpy", numpy_convolve),
+    Contestant("scipy.signal.convolve direct", "scipy", scipy_signal("convolve", method="direct")),
+    Contestant("scipy.signal.convolve fft", "scipy", scipy_signal("convolve", method="fft")),
+    Contestant("scipy.signal.convolve auto", "scipy", scipy_signal("convolve", method="auto")),
+    Contestant("scipy.signal.fftconvolve", "scipy", scipy_signal("fftconvolve")),
+    Contestant("scipy.signal.oaconvolve", "scipy", scipy_signal("oaconvolve")),
+    Contestant("scipy.signal.convolve2d", "scipy", scipy_signal("convolve2d")),
+    Contestant("scipy.ndimage.convolve", "scipy", ndimage("convolve"), out=True),
+    Contestant("scipy.ndimage.correlate", "scipy", ndimage("correlate"), out=True),
+    Contestant("scipy.ndimage.convolve1d", "scipy", ndimage("convolve1d"), out=True),
+    Contestant("cv2.filter2D", "cv2", cv2_filter2d, out=True),
+    Contestant("torch conv", "torch", torch_conv),
+    Contestant("astropy convolve", "astropy", astropy_convolve("convolve")),
+    Contestant("astropy convolve_fft", "astropy", astropy_convolve("convolve_fft")),
+)
