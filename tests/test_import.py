@@ -1,0 +1,79 @@
+"""What `import faltung` loads, and what the installed package carries."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import subprocess
+import sys
+import types
+
+import pytest
+
+import faltung as fl
+
+# numpy and ml_dtypes are all that a convolution needs.
+FORBIDDEN = frozenset(
+    "astropy click cv2 dask imageio matplotlib onnx onnxruntime openvino PIL rich scipy skimage starlette "
+    "tifffile torch typer uvicorn xarray zarr faltung.cli".split()
+)
+HEAVY = frozenset("asyncio concurrent email http multiprocessing unittest urllib xml".split())
+PUBLIC = frozenset(
+    "ConvSpec FaltungError Plan __version__ clear_cache convolve correlate filters get_num_threads kernels "
+    "plan_convolve plan_correlate precision set_num_threads set_precision show_config".split()
+)
+
+
+def loaded_after(code: str, environment: dict[str, str]) -> set[str]:
+    script = f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
+    )
+    return set(json.loads(run.stdout))
+
+
+def test_import_loads_no_optional_package(plain_environment: dict[str, str]) -> None:
+    assert not loaded_after("import faltung", plain_environment) & FORBIDDEN
+
+
+def test_a_convolution_loads_no_optional_package(plain_environment: dict[str, str]) -> None:
+    code = (
+        "import faltung as fl, numpy as np\n"
+        "fl.convolve(np.ones((8, 8), np.float32), fl.kernels.gaussian(1), 'same')\n"
+        "fl.plan_correlate((9,), [1, 2], 'valid', dtype='float64').explain()\n"
+    )
+    assert not loaded_after(code, plain_environment) & FORBIDDEN
+
+
+def test_import_loads_little_of_the_standard_library(plain_environment: dict[str, str]) -> None:
+    """The import costs milliseconds as long as it loads few modules beyond numpy's."""
+    before = loaded_after("import numpy, ml_dtypes", plain_environment)
+    extra = {name.partition(".")[0] for name in loaded_after("import faltung", plain_environment) - before}
+    assert not extra & HEAVY
+
+
+def test_the_package_is_typed() -> None:
+    package = importlib.resources.files("faltung")
+    assert package.joinpath("py.typed").is_file()
+    assert package.joinpath("_core.pyi").is_file()
+
+
+def test_all_is_the_public_face() -> None:
+    assert len(fl.__all__) == len(set(fl.__all__))
+    for name in fl.__all__:
+        assert getattr(fl, name) is not None
+    assert set(fl.__all__) >= PUBLIC
+
+
+def test_nothing_public_is_left_out_of_all() -> None:
+    modules = {name for name, value in vars(fl).items() if isinstance(value, types.ModuleType)}
+    public = {name for name in vars(fl) if not name.startswith("_")} - (modules - PUBLIC) - {"annotations"}
+    assert public <= set(fl.__all__)
+
+
+@pytest.mark.parametrize(
+    "name", ["convolve", "correlate", "plan_convolve", "plan_correlate", "Plan", "ConvSpec"]
+)
+def test_public_names_are_documented(name: str) -> None:
+    assert len(getattr(fl, name).__doc__) > 200
+    assert ">>>" in getattr(fl, name).__doc__
