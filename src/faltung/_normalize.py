@@ -1,17 +1,21 @@
-"""Turns what users pass for sizes, strides and padding into checked tuples of plain ints.
+"""Turns what users pass for sizes, strides, padding and widths into checked tuples of plain numbers.
 
-`ConvSpec` and the array operation share these, so a wrong number reads the same everywhere.
+`ConvSpec`, the array operation and the kernels share these, so a wrong number reads the same everywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import isfinite
 from operator import index
-from typing import SupportsIndex, TypeAlias
+from typing import SupportsFloat, SupportsIndex, TypeAlias
 
 from . import _geometry as geometry
 from ._errors import FaltungTypeError, FaltungValueError
 
+PerAxis: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
+RealPerAxis: TypeAlias = SupportsFloat | Sequence[SupportsFloat]
+PaddingLike: TypeAlias = str | SupportsIndex | Sequence[SupportsIndex] | Sequence[Sequence[SupportsIndex]]
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
 
 _PADDING_FORMS = "an int, one int an axis, one (lo, hi) pair an axis, or one of " + ", ".join(
@@ -59,6 +63,30 @@ def normalize_per_axis(name: str, value: object, rank: int, minimum: int) -> tup
         raise FaltungValueError(
             f"`{name}` (={value!r}) must be at least {minimum}; pass an int or one int an axis."
         )
+    return numbers
+
+
+def normalize_reals(name: str, value: object, rank: int, minimum: float = 0.0) -> tuple[float, ...]:
+    """One finite float for every axis from a number (for all) or a sequence of `rank` numbers.
+
+    Examples
+    --------
+    >>> normalize_reals("sigma", 2, 2)
+    (2.0, 2.0)
+    """
+    entries = _entries(value)
+    found = [_as_float(entry) for entry in ((value,) * rank if entries is None else entries)]
+    numbers = tuple(number for number in found if number is not None)
+    if len(numbers) < len(found):
+        raise FaltungTypeError(f"`{name}` (={value!r}) must be a real number or one an axis ({_axes(rank)}).")
+    if len(numbers) != rank:
+        raise FaltungValueError(
+            f"`{name}` (={value!r}) has {len(numbers)} entries for {_axes(rank)}; "
+            "pass a number or one an axis."
+        )
+    if not all(isfinite(number) and number >= minimum for number in numbers):
+        rule = "finite" if minimum == -float("inf") else f"finite and at least {minimum:g}"
+        raise FaltungValueError(f"`{name}` (={value!r}) must be {rule}.")
     return numbers
 
 
@@ -180,6 +208,16 @@ def as_int(value: object) -> int | None:
         return None
 
 
+def _as_float(value: object) -> float | None:
+    """The float that `value` is, or None; True and False are no numbers here."""
+    if isinstance(value, (bool, complex)) or not isinstance(value, SupportsFloat):
+        return None
+    try:
+        return float(value)
+    except TypeError:
+        return None
+
+
 def _entries(value: object) -> tuple[object, ...] | None:
     """What `value` contains, or None if it is no collection."""
     if isinstance(value, str) or not isinstance(value, Iterable):
@@ -203,15 +241,15 @@ def normalize_int(name: str, value: object, minimum: int) -> int:
     return number
 
 
-def rank_of(input_size: object, kernel_size: object) -> int:
-    """Axes that the sizes name; two ints name one."""
-    for name, value in (("input_size", input_size), ("kernel_size", kernel_size)):
-        entries = None if as_int(value) is not None else _entries(value)
+def rank_of(default: int, **values: object) -> int:
+    """Number of axes that the first sequence among the arguments names; plain numbers name `default`."""
+    for name, value in values.items():
+        entries = _entries(value)
         if entries is not None:
             if not entries:
                 raise FaltungValueError(f"`{name}` (={value!r}) must name at least one axis.")
             return len(entries)
-    return 1
+    return default
 
 
 def _check_word(word: str, rank: int) -> None:

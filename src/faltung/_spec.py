@@ -6,7 +6,6 @@ The arithmetic of one axis is in `_geometry`; this file checks, broadcasts and s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Literal, NamedTuple, SupportsIndex, TypeAlias
@@ -14,7 +13,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, SupportsIndex, TypeAlias
 from . import _geometry as geometry
 from ._errors import FaltungValueError
 from ._normalize import (
+    PaddingLike,
     Pairs,
+    PerAxis,
     normalize_int,
     normalize_padding,
     normalize_per_axis,
@@ -25,8 +26,6 @@ from ._normalize import (
 if TYPE_CHECKING:
     from fractions import Fraction
 
-PerAxis: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
-PaddingLike: TypeAlias = str | SupportsIndex | Sequence[SupportsIndex] | Sequence[Sequence[SupportsIndex]]
 Layout: TypeAlias = Literal["channels_first", "channels_last"]
 
 
@@ -161,7 +160,7 @@ class ConvSpec:
         bias: bool = False,
         output_size: PerAxis | None = None,
     ) -> None:
-        rank = rank_of(input_size, kernel_size)
+        rank = rank_of(1, input_size=input_size, kernel_size=kernel_size)
         sizes = normalize_per_axis("input_size", input_size, rank, 1)
         taps = normalize_per_axis("kernel_size", kernel_size, rank, 1)
         strides = normalize_per_axis("stride", stride, rank, 1)
