@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from . import memory, timing
-from .peers import OURS, OURS_PLAN, PEERS, Contestant, Prepared, Unsupported, module, threads_set
+from .contestant import Contestant, Prepared, Unsupported, module, threads_set
+from .ours import OURS, OURS_PLAN
+from .peers import PEERS
 from .problem import Array, Problem, Reference, Verdict, judge, reference
 from .rows import Row, shrunk, size_of
 
@@ -125,7 +127,7 @@ def measure(row: Row, threads: tuple[int, ...], *, budget: float, quick: bool,
                                          f"unsupported: {reason}"))  # fmt: skip
                     continue
                 if contestant.name == "numpy.copyto":
-                    entry, seconds = Entry(contestant.name, "numpy", True), timing.once(prepared.call)[1]
+                    entry, seconds = (Entry(contestant.name, "numpy", True), timing.once(prepared.call)[1])
                 else:
                     entry, seconds = check(contestant, prepared, ref)
                 entries.append(entry)
@@ -186,7 +188,7 @@ def _score(row: Row, problem: Problem, threads: int, entries: list[Entry], quick
     if row.kind == "scaling":
         pair = [entry.times.median for entry in timed.values() if entry.times is not None]
         if len(pair) == 2:
-            result.ratio, result.best, result.beside = pair[0] / pair[1], entries[0].name, entries[1].name
+            result.ratio, result.best, result.beside = (pair[0] / pair[1], entries[0].name, entries[1].name)
     elif row.kind == "ceiling":
         result.ratio = _share_of_ceiling(result, mine.get(True), threads, problem)
         result.beside = OURS[1].name

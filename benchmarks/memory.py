@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from . import peers, rows, timing
+from . import rows, timing
+from .ours import ours
 
 
 def allowance(result: int, threads: int) -> int:
@@ -41,8 +42,8 @@ def main(arguments: list[str]) -> None:
     """Measure in this process."""
     name, threads = arguments[0], int(arguments[1])
     row = next(row for row in rows.ROWS if row.name == name)
-    peers.ours(rows.shrunk(row, 32)(np.random.default_rng(1)), threads, out=True).call()
-    call = peers.ours(row.make(np.random.default_rng(0)), threads, out=True, touched=True).call
+    ours(rows.shrunk(row, 32)(np.random.default_rng(1)), threads, out=True).call()
+    call = ours(row.make(np.random.default_rng(0)), threads, out=True, touched=True).call
     _, extra = timing.peak_of(call)
     print(json.dumps(extra))
 

@@ -1,4 +1,4 @@
-"""The contestants: every peer's own way to compute a `Problem`, prepared so that only its call is timed.
+"""The peers: each one's own way to compute a `Problem`, prepared so that only its call is timed.
 
 Peers get every courtesy that does not change the question: kernels flipped and laid out beforehand, arrays
 already wrapped as tensors, output buffers where they take one, and FFTs with all workers. Conversions that a
@@ -7,63 +7,13 @@ user's data would need on each call (uint8 to float32) and slicing after the fac
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from .contestant import Contestant, Prepared, Unsupported, module
 from .problem import Array, Problem
-
-
-class Unsupported(Exception):
-    """The contestant cannot compute this problem; the text says why."""
-
-
-def module(name: str) -> Any:
-    """Import a package that may be absent, or raise ``Unsupported``."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise Unsupported(f"{name.partition('.')[0]} is not installed") from error
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """What is timed, and how its value becomes an array afterwards."""
-
-    call: Callable[[], object]
-    finish: Callable[[Any], Array] = np.asarray
-
-
-@dataclass(frozen=True, eq=False)
-class Contestant:
-    """``prepare(problem, threads)`` gives the timed call. ``out`` says that it fills a buffer it is given."""
-
-    name: str
-    package: str
-    prepare: Callable[[Problem, int], Prepared]
-    out: bool = False
-
-
-@contextlib.contextmanager
-def threads_set(threads: int) -> Iterator[None]:
-    """Give every peer that is installed the same number of threads, and torch its inference mode."""
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(Unsupported):
-            torch = module("torch")
-            torch.set_num_threads(threads)
-            stack.enter_context(torch.inference_mode())
-        with contextlib.suppress(Unsupported):
-            cv2 = module("cv2")
-            cv2.setNumThreads(threads)
-        with contextlib.suppress(Unsupported):
-            stack.enter_context(module("scipy.fft").set_workers(threads))
-        with contextlib.suppress(Unsupported):
-            stack.enter_context(module("threadpoolctl").threadpool_limits(threads))
-        yield
 
 
 def _demand(fact: bool, reason: str) -> None:
@@ -83,46 +33,6 @@ def _finisher(problem: Problem) -> tuple[Callable[[Array], Array], bool]:
         return np.asarray(np.clip(np.rint(y, out=y), info.min, info.max, out=y).astype(target))
 
     return finish, True
-
-
-# --- faltung ----------------------------------------------------------------------------------------------
-
-
-def ours(problem: Problem, threads: int, *, out: bool, plan: bool = False, touched: bool = False) -> Prepared:
-    """faltung by its public function, or by a plan made beforehand; ``touched`` makes ``out`` resident."""
-    fl = module("faltung")
-    if not hasattr(fl, "convolve"):
-        raise Unsupported("not built")
-    options: dict[str, Any] = {}
-    if problem.boundary != "constant":
-        options["boundary"] = problem.boundary
-    if problem.axes is not None:
-        options["axes"] = problem.axes
-    if problem.stride != 1:
-        options["stride"] = problem.stride
-    if problem.dilation != 1:
-        options["dilation"] = problem.dilation
-    a, k, mode = problem.a, problem.k, problem.mode
-    buffer = np.empty(problem.shape, problem.dtype) if out else None
-    if buffer is not None and touched:
-        buffer.fill(1)
-    if plan:
-        planned = fl.plan_convolve(a.shape, k, mode, dtype=a.dtype, workers=threads, **options)
-        return Prepared(lambda: planned(a, out=buffer))
-    if problem.result is not None:
-        options |= {"dtype": problem.result, "overflow": "saturate"}
-    if buffer is not None:
-        options["out"] = buffer
-    return Prepared(lambda: fl.convolve(a, k, mode, workers=threads, **options))
-
-
-OURS = (
-    Contestant("faltung", "faltung", lambda p, t: ours(p, t, out=False)),
-    Contestant("faltung out=", "faltung", lambda p, t: ours(p, t, out=True), out=True),
-)
-OURS_PLAN = Contestant(
-    "faltung plan, out=", "faltung", lambda p, t: ours(p, t, out=True, plan=True), out=True
-)
 
 
 # --- NumPy and SciPy --------------------------------------------------------------------------------------
@@ -218,7 +128,7 @@ def cv2_filter2d(problem: Problem, threads: int) -> Prepared:
     borders = {"constant": cv2.BORDER_CONSTANT, "edge": cv2.BORDER_REPLICATE,
                "reflect": cv2.BORDER_REFLECT_101, "symmetric": cv2.BORDER_REFLECT}  # fmt: skip
     _demand(problem.boundary in borders, f"no boundary {problem.boundary}")
-    along, border, depth = problem.along, borders[problem.boundary], depths[problem.dtype.name]
+    along, border, depth = (problem.along, borders[problem.boundary], depths[problem.dtype.name])
     if a.ndim == 1:
         a, k = a[None], k[None]
     elif k.ndim == 1:

@@ -194,7 +194,7 @@ def judge(answer: Array, ref: Reference) -> Verdict:
         error = np.abs(answer.astype(ref.exact.dtype) - ref.exact).astype(np.float64)
         units = np.where(error == 0, 0.0, error / (ref.roundoff * ref.scale))
     peak = float(np.max(np.abs(ref.exact), initial=0.0)) or 1.0
-    relative, worst = float(error.max(initial=0.0)) / peak, float(units.max(initial=0.0))
+    relative, worst = (float(error.max(initial=0.0)) / peak, float(units.max(initial=0.0)))
     limit = 1e-4 if ref.roundoff > 2.0**-40 else 1e-10
     wrong = f"off by {relative:.2g} of the largest value" if relative > limit else None
     return Verdict(relative, worst, worst <= ref.promise, wrong)

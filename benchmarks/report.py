@@ -13,7 +13,7 @@ from typing import Any
 
 from . import found, lifted
 from .contest import Entry, Result
-from .peers import Unsupported, module
+from .contestant import Unsupported, module
 
 COLUMNS = ("row", "thr", "best peer", "peer ms", "ours ms", "ratio", "target", "verdict", "error ours / peer, u·S",
            "GFLOP/s", "extra MiB")  # fmt: skip
