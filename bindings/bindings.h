@@ -1,0 +1,10 @@
+// Arrays to pointers, exceptions, the GIL; no arithmetic.
+#pragma once
+#include <nanobind/nanobind.h>
+
+namespace faltung::bindings {
+
+void bind_machine(nanobind::module_& m);
+void bind_correlation(nanobind::module_& m);
+
+}  // namespace faltung::bindings

@@ -1,0 +1,16 @@
+// From an instruction set to its tables.
+#pragma once
+#include <string>
+
+#include "core/base/cpu.h"
+#include "core/kernels/convert.h"
+#include "core/kernels/stencil.h"
+
+namespace faltung {
+
+template <class T>
+const StencilTable<T>& stencil_table(Isa isa);
+template <class T>
+const ConvertTable<T>& convert_table(Isa isa);
+
+}  // namespace faltung

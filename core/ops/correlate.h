@@ -1,0 +1,37 @@
+// The array operation, planned: decides once how a Problem runs, then runs it on any arrays of that shape.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/base/cpu.h"
+#include "core/base/pool.h"
+#include "core/reference/reference.h"
+
+namespace faltung {
+
+// How a plan works, for people.
+struct Summary {
+  std::string kernel;       // the microkernel of the full tile
+  int64_t tile_rows = 0, tile_columns = 0, tile_group = 0;
+  int64_t strip_rows = 0, block_columns = 0;  // one unit of work
+  int64_t units = 0;
+  int64_t calls = 0;            // partial sums a tile is added up from
+  int64_t scratch = 0;          // bytes a thread
+  int64_t packed_weights = 0;   // bytes
+  bool reads_in_place = false;  // else lines are converted into scratch
+  bool writes_in_place = false;
+};
+
+class Correlation {
+ public:
+  virtual ~Correlation() = default;
+  // Immutable: may run in many threads at once. The result does not depend on `threads`.
+  virtual Outcome run(const void* in, const void* kernel, void* out, int threads, Poll poll) const = 0;
+  virtual const Summary& summary() const = 0;
+};
+
+// The direct method: a register-tiled stencil.
+std::unique_ptr<Correlation> plan_stencil(const Problem& problem, Isa isa);
+
+}  // namespace faltung
