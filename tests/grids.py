@@ -59,7 +59,7 @@ def pairwise(**levels: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 def cover(**levels: Sequence[Any]) -> pytest.MarkDecorator:
     """Parametrize a test with the pairwise cover: its arguments are the names of the options."""
-    return pytest.mark.parametrize(list(levels), pairwise(**levels))
+    return pytest.mark.parametrize(list(levels), pairwise(**levels), ids=str)
 
 
 def draw(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, spread: str = "small") -> np.ndarray:

@@ -262,7 +262,7 @@ def quick_reference(
     for d, axis in conv.items():
         width = [(0, 0)] * d + [axis.reach()] + [(0, 0)] * (a.ndim - d - 1)
         if axis.boundary == "constant":
-            values = np.pad(values, width, constant_values=fill_value)
+            values = np.pad(values, width, constant_values=np.array(fill_value, work))
             present = np.pad(present, width, constant_values=fill_value != 0)
         else:
             values, present = (np.pad(values, width, axis.boundary), np.pad(present, width, axis.boundary))
