@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import peer
 from faltung import ConvSpec
 from faltung._errors import (
     FaltungError,
@@ -252,7 +253,7 @@ def test_output_size_out_of_range_names_the_range() -> None:
 
 
 def test_sizes_agree_with_pytorch() -> None:
-    torch = pytest.importorskip("torch")
+    torch = peer("torch")
     rng = np.random.default_rng(0)
     for _ in range(60):
         k, s, d = (int(rng.integers(1, 5)) for _ in range(3))

@@ -55,7 +55,7 @@ class Kernel:
         stored = read_only("taps", taps)
         if stored.size == 0 or stored.ndim == 0:
             raise FaltungValueError(
-                f"`taps` must have at least one axis and one tap; its shape is {stored.shape}."
+                f"`taps` (of shape {stored.shape}) must have at least one axis and one tap."
             )
         object.__setattr__(self, "taps", stored)
         object.__setattr__(self, "factors", (stored,) if stored.ndim == 1 else None)
