@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         for result in contest.measure(row, threads, budget=options.budget, quick=options.quick):
             results.append(result)
             took = time.perf_counter() - start
-            line = "  ".join(report.cells(result)[:8])
+            line = "  ".join(report.cells(result)[:9])
             print(
                 f"[{len(results)}] {line}  ({took:.0f} s, load {result.load:.1f})",
                 file=sys.stderr,

@@ -41,7 +41,8 @@ class Result:
     """One row at one number of threads.
 
     ``ratio`` is in the row's own terms (see `Row.kind`), ``best`` beside ``beside`` of ours; ``ratio_any`` is
-    the ratio to the fastest contestant whatever its error and whatever `Row.against` says.
+    the ratio to the fastest contestant whatever its error and whatever `Row.against` says; ``ratio_fastest``
+    is ``ratio`` from both sides' fastest rounds, which others at work on the machine move least.
     """
 
     row: str
@@ -51,6 +52,7 @@ class Result:
     status: str
     ratio: float | None = None
     ratio_any: float | None = None
+    ratio_fastest: float | None = None
     best: str | None = None
     beside: str | None = None
     gflops: float | None = None
@@ -76,7 +78,7 @@ def check(contestant: Contestant, prepared: Prepared, ref: Reference) -> tuple[E
     try:
         value, seconds = timing.once(prepared.call)
         answer = np.array(prepared.finish(value), copy=True)
-    except Exception as error:  # noqa: BLE001  a peer may refuse in any way it likes
+    except Exception as error:  # a peer may refuse in any way it likes
         entry.status = (
             f"unsupported: {str(error).splitlines()[0][:100] if str(error) else type(error).__name__}"
         )
@@ -194,7 +196,9 @@ def _score(row: Row, problem: Problem, threads: int, entries: list[Entry], quick
         result.beside = OURS[1].name
     else:
         _beside_peers(row, result, timed, mine)
-    ours = result.entry(result.beside)
+    ours, other = result.entry(result.beside), result.entry(result.best)
+    if result.ratio is not None and ours is not None and other is not None and ours.times and other.times:
+        result.ratio_fastest = other.times.fastest / ours.times.fastest
     if ours is not None and ours.times is not None:
         result.gflops = problem.flop / ours.times.median / 1e9
         if not quick:
@@ -219,7 +223,7 @@ def _score(row: Row, problem: Problem, threads: int, entries: list[Entry], quick
 
 
 def _beside_peers(row: Row, result: Result, timed: dict[str, Entry], mine: dict[bool, Entry]) -> None:
-    """The lowest ratio over the peers that are as accurate, each beside ours with or without ``out`` as it is.
+    """The lowest ratio over the peers that are as accurate, each beside ours with ``out`` if it has one.
 
     A peer is as accurate when it keeps faltung's own promise at every output, or errs at most twice as much.
     """

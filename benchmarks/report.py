@@ -15,8 +15,8 @@ from . import found, lifted
 from .contest import Entry, Result
 from .contestant import Unsupported, module
 
-COLUMNS = ("row", "thr", "best peer", "peer ms", "ours ms", "ratio", "target", "verdict", "error ours / peer, u·S",
-           "GFLOP/s", "extra MiB")  # fmt: skip
+COLUMNS = ("row", "thr", "best peer", "peer ms", "ours ms", "ratio", "fastest", "target", "verdict",
+           "error of max, of u·S", "peer's error", "GFLOP/s", "extra MiB")  # fmt: skip
 
 PACKAGES = ("faltung", "numpy", "scipy", "opencv-python-headless", "torch", "astropy", "threadpoolctl")
 
@@ -90,7 +90,10 @@ def _ms(entry: Entry | None) -> str:
 
 
 def _error(entry: Entry | None) -> str:
-    return "-" if entry is None or entry.verdict is None else f"{entry.verdict.units:.2g}"
+    """The largest error as a share of the largest value, and in units of u·S (see `problem.Verdict`)."""
+    if entry is None or entry.verdict is None:
+        return "-"
+    return f"{entry.verdict.relative:.1e} {entry.verdict.units:.2g}u"
 
 
 def cells(result: Result) -> tuple[str, ...]:
@@ -105,9 +108,9 @@ def cells(result: Result) -> tuple[str, ...]:
         ratio += f" ({result.ratio_any:.2f} any)"
     return (
         result.row, str(result.threads), result.best or "-", _ms(peer), _ms(ours),
-        ratio,
+        ratio, "-" if result.ratio_fastest is None else f"{result.ratio_fastest:.2f}",
         "-" if result.target is None else f"{result.target:g}",
-        result.status, f"{_error(ours)} / {_error(peer)}",
+        result.status, _error(ours), _error(peer),
         "-" if result.gflops is None else f"{result.gflops:.1f}", extra,
     )  # fmt: skip
 
@@ -123,10 +126,12 @@ def show(results: list[Result]) -> None:
     else:
         table = Table(title="ratio = best peer's time / ours", show_lines=False)
         for column in COLUMNS:
-            table.add_column(column, overflow="fold", justify="right" if column in COLUMNS[3:7] else "left")
+            table.add_column(column, overflow="fold", justify="right" if column in COLUMNS[3:8] else "left")
         for result, line in zip(sorted(results, key=urgency), lines, strict=True):
             loss = urgency(result)[0] < 3
-            table.add_row(*line, style="red" if loss else "green" if line[7] in ("pass", "ahead") else None)
+            table.add_row(
+                *line, style="red" if loss else "green" if result.status in ("pass", "ahead") else None
+            )
         console = Console()
         console.print(table) if console.is_terminal else print(plain(lines))
     counts: dict[str, int] = {}
@@ -140,7 +145,7 @@ def show(results: list[Result]) -> None:
 def plain(lines: list[tuple[str, ...]]) -> str:
     """Columns padded with spaces.
 
-    >>> plain([tuple("abcdefghijk")]).splitlines()[1][:12]
+    >>> plain([tuple("abcdefghijklm")]).splitlines()[1][:12]
     'a    b    c '
     """
     table = [COLUMNS, *lines]

@@ -47,7 +47,7 @@ def data(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:
 
 
 def taps(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, image: bool = False) -> Array:
-    """Random taps of full rank; for ``image`` of sum one with negative ones, so that a few outputs saturate."""
+    """Random taps of full rank; for ``image``, of sum one with some below zero, so that outputs saturate."""
     kind = np.dtype(dtype)
     if kind.kind in "iu":
         return rng.integers(-9, 10, shape, dtype=kind)

@@ -24,11 +24,12 @@ SETTLE = 0.01
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds a call: median, quartiles, and how many rounds they come from."""
+    """Seconds a call: median, quartiles, fastest, and how many rounds they come from."""
 
     median: float
     q25: float
     q75: float
+    fastest: float
     rounds: int
 
     @property
@@ -44,9 +45,9 @@ def summary(samples: Sequence[float]) -> Times:
     2.0
     """
     if len(samples) == 1:
-        return Times(samples[0], samples[0], samples[0], 1)
+        return Times(samples[0], samples[0], samples[0], samples[0], 1)
     low, middle, high = statistics.quantiles(samples, n=4, method="inclusive")
-    return Times(middle, low, high, len(samples))
+    return Times(middle, low, high, min(samples), len(samples))
 
 
 def once(call: Callable[[], object]) -> tuple[object, float]:
@@ -68,7 +69,7 @@ def repeat(call: Callable[[], object], inner: int) -> float:
 def alternate(
     calls: dict[str, Callable[[], object]], guess: dict[str, float], *, budget: float, least: int, many: bool
 ) -> dict[str, Times]:
-    """Let the calls take turns, in an order that rotates and turns round, until ``budget`` seconds or ``least`` rounds.
+    """Let the calls take turns in a changing order, for ``budget`` seconds and at least ``least`` rounds.
 
     Each turn first calls once untimed (what the one before left in the caches is not the contestant's
     affair), then times as many calls as make two milliseconds. ``guess`` is the seconds of an earlier call.

@@ -20,8 +20,7 @@ from benchmarks.contestant import Unsupported
 from benchmarks.problem import Array, Problem, Verdict, judge, reference
 
 RNG = np.random.default_rng(3)
-WORDS: dict[str, Any] = {"constant": "constant", "edge": "edge", "reflect": "reflect", "symmetric": "symmetric",
-                         "wrap": "wrap"}  # fmt: skip
+WORDS: dict[str, Any] = {word: word for word in ("constant", "edge", "reflect", "symmetric", "wrap")}
 
 
 def row(name: str) -> rows.Row:
@@ -175,7 +174,7 @@ def entry(
     name: str, seconds: float, units: float = 1.0, out: bool = False, keeps: bool = True
 ) -> contest.Entry:
     verdict = Verdict(1e-7, units, keeps)
-    times = timing.Times(seconds, seconds, seconds, 9)
+    times = timing.Times(seconds, seconds, seconds, seconds, 9)
     return contest.Entry(name, name.partition(" ")[0].partition(".")[0], out, "ok", verdict, times)
 
 
