@@ -168,6 +168,8 @@ def test_rank_comes_from_the_sizes_and_ints_are_broadcast() -> None:
     assert spec.stride == (2, 2, 2) and spec.dilation == (1, 2, 3)
     assert ConvSpec(input_size=9, kernel_size=3).rank == 1
     assert ConvSpec(input_size=np.array([4, 5]), kernel_size=np.int64(3)).output_size == (2, 3)
+    back = ConvSpec(input_size=(4, 5), kernel_size=3, padding=np.array([1, 0]), transposed=True)
+    assert back.padding == ((1, 1), (0, 0))
     five = ConvSpec(input_size=(4,) * 5, kernel_size=3, padding="same")
     assert five.output_size == (4,) * 5 and five.weight_shape == (1, 1, 3, 3, 3, 3, 3)
 

@@ -167,7 +167,7 @@ def normalize_transposed(
             f"`output_size` (={wanted}) decides `output_padding` (={extra}); give only one of them."
         )
     fixed = wanted
-    if fixed is None and padding in ("same", "same_lower"):
+    if fixed is None and isinstance(padding, str) and padding in ("same", "same_lower"):
         fixed = tuple(geometry.same_transposed_size(n, s) for n, s in zip(size, stride, strict=True))
     pairs = normalize_padding(padding, fixed or size, taps, stride, dilation)
     axes = zip(size, taps, stride, pairs, dilation, strict=True)
@@ -200,7 +200,9 @@ def _check_output_padding(extra: tuple[int, ...], stride: tuple[int, ...], dilat
 
 def as_int(value: object) -> int | None:
     """The int that `value` is, or None; True and False are no numbers here."""
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+    if type(value) is int:
+        return value
+    if isinstance(value, (bool, str, tuple)) or not isinstance(value, SupportsIndex):
         return None
     try:
         return index(value)
@@ -220,7 +222,9 @@ def _as_float(value: object) -> float | None:
 
 def _entries(value: object) -> tuple[object, ...] | None:
     """What `value` contains, or None if it is no collection."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if type(value) is tuple:
+        return value
+    if isinstance(value, (int, str)) or not isinstance(value, Iterable):
         return None
     try:
         return tuple(value)
@@ -233,6 +237,7 @@ def _axes(rank: int) -> str:
 
 
 def normalize_int(name: str, value: object, minimum: int) -> int:
+    """`value` as an int of at least `minimum`."""
     number = as_int(value)
     if number is None:
         raise FaltungTypeError(f"`{name}` (={value!r}) must be an int.")
