@@ -123,7 +123,9 @@ class ConvSpec:
     Examples
     --------
     >>> import faltung as fl
-    >>> s = fl.ConvSpec(input_size=(32, 32), in_channels=3, out_channels=64, kernel_size=3, padding=1)
+    >>> s = fl.ConvSpec(
+    ...     input_size=(32, 32), in_channels=3, out_channels=64, kernel_size=3, padding=1
+    ... )
     >>> s.output_size, s.weight_shape
     ((32, 32), (64, 3, 3, 3))
     >>> s.cost().multiplications
@@ -266,7 +268,9 @@ class ConvSpec:
         Examples
         --------
         >>> import faltung as fl
-        >>> s = fl.ConvSpec(input_size=(32, 32), in_channels=3, out_channels=64, kernel_size=3, padding=1)
+        >>> s = fl.ConvSpec(
+        ...     input_size=(32, 32), in_channels=3, out_channels=64, kernel_size=3, padding=1
+        ... )
         >>> s.cost().operations, s.cost().memory
         (3473408, 70336)
         """
@@ -355,7 +359,9 @@ class ConvSpec:
         Examples
         --------
         >>> import faltung as fl
-        >>> s = fl.ConvSpec(input_size=(14, 14), in_channels=512, out_channels=512, kernel_size=3, padding=1)
+        >>> s = fl.ConvSpec(
+        ...     input_size=(14, 14), in_channels=512, out_channels=512, kernel_size=3, padding=1
+        ... )
         >>> pair = s.separable()
         >>> pair.depthwise.weight_shape, pair.pointwise.weight_shape
         ((512, 1, 3, 3), (512, 512, 1, 1))
