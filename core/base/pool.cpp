@@ -5,6 +5,7 @@
 #include <chrono>
 #include <exception>
 #include <stdexcept>
+#include <utility>
 
 #include "core/base/float_env.h"
 #include "core/base/park.h"
@@ -34,8 +35,11 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr milliseconds poll_period{20};
-// Long enough to bridge the serial part between two jobs of one operation, short against a scheduler's slice.
-constexpr microseconds spin_period{50};
+// How long threads wait awake before they sleep. A wake-up takes 20 to 100 microseconds (longest on idle virtual
+// machines); a worker bridges the gap to the next job of one operation, a caller knows that an end is near.
+// Neither offers its core in between: where another program computes too, that costs a whole time slice.
+constexpr microseconds worker_awake{50};
+constexpr microseconds caller_awake{100};
 
 constexpr std::uint32_t one_joined = 1u << 16;
 constexpr std::uint32_t open_mask = one_joined - 1;
@@ -67,7 +71,7 @@ struct Pool {
   alignas(64) std::atomic<std::uint32_t> finished{0};  // workers that left | caller_sleeps
   alignas(64) std::atomic<Job*> job{nullptr};
   std::atomic<int> sleepers{0};
-  std::atomic<bool> spin{false};  // no more threads than CPUs: waiting awake steals from no one
+  std::atomic<bool> awake{false};  // no more threads than CPUs: waiting awake steals from no one
   std::atomic<bool> busy{false};
   std::atomic<int> workers{0};          // changed only by the holder of `busy`
   std::atomic<std::uint32_t> forks{0};  // how many forks lie between this process and the first
@@ -98,8 +102,9 @@ void pause() noexcept {
 }
 
 template <class Condition>
-bool spin_until(Condition condition) {
-  const Clock::time_point end = Clock::now() + spin_period;
+bool stay_awake_until(Condition condition, microseconds period) {
+  if (!pool.awake.load(std::memory_order_relaxed)) return condition();
+  const Clock::time_point end = Clock::now() + period;
   do {
     for (int i = 0; i < 16; ++i) {
       if (condition()) return true;
@@ -153,7 +158,7 @@ void close_board() {
 
 void sleep_until_seat(std::uint32_t seen) {
   const auto open = [] { return (pool.board.load() & open_mask) != 0; };
-  if (pool.spin.load(std::memory_order_relaxed) && spin_until(open)) return;
+  if (stay_awake_until(open, worker_awake)) return;
   pool.sleepers.fetch_add(
       1);  // before the word is looked at again: the caller opens seats, then counts sleepers
   park::wait(pool.board, seen, park::forever);
@@ -190,7 +195,7 @@ void worker_main() {
 class SharedRun {
  public:
   SharedRun(Job& job, int threads) : job_(job), forks_(pool.forks.load()) {
-    pool.spin.store(threads <= cpu_limit(), std::memory_order_relaxed);
+    pool.awake.store(threads <= cpu_limit(), std::memory_order_relaxed);
     pool.finished.store(0);
     pool.job.store(&job, std::memory_order_relaxed);
     pool.board.store(static_cast<std::uint32_t>(threads - 1));
@@ -213,7 +218,7 @@ class SharedRun {
 
   void wait(Poller& poller) {
     close_board();
-    if (pool.spin.load(std::memory_order_relaxed) && spin_until([this] { return everyone_left(); })) return;
+    if (stay_awake_until(everyone_left, caller_awake)) return;
     while (!everyone_left()) {
       sleep_until_left(poller.active() ? std::chrono::nanoseconds(poll_period) : park::forever);
       ask(poller);

@@ -9,12 +9,6 @@ extern "C" const char* __tsan_default_options();
 extern "C" const char* __tsan_default_options() {
   return "die_after_fork=0";
 }
-// A request that no allocator can meet has to throw.
-extern "C" const char* __asan_default_options();
-extern "C" const char* __asan_default_options() {
-  return "allocator_may_return_null=1";
-}
-
 int main(int argc, char** argv) {
   using namespace faltung::tests;
   int run = 0;

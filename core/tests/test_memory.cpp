@@ -54,10 +54,9 @@ FALTUNG_TEST(scratch_moves) {
 FALTUNG_TEST(scratch_survives_a_request_that_cannot_be_met) {
   Scratch scratch(64);
   const void* data = scratch.data();
-  volatile std::size_t absurd =
-      std::numeric_limits<std::size_t>::max() / 2;  // volatile: the compiler would warn
-  CHECK_THROWS(std::bad_alloc, "", scratch.reserve(absurd));
-  absurd = std::numeric_limits<std::size_t>::max() - 8;  // rounding it up to the alignment overflows
-  CHECK_THROWS(std::bad_alloc, "", scratch.reserve(absurd));
+  constexpr std::size_t largest = std::numeric_limits<std::size_t>::max();
+  for (volatile std::size_t absurd :
+       {largest, largest - 8, largest / 2 + 1})  // volatile: the compiler would warn
+    CHECK_THROWS(std::bad_alloc, "", scratch.reserve(absurd));
   CHECK(scratch.data() == data && scratch.size() == 64);
 }

@@ -254,25 +254,26 @@ FALTUNG_TEST(pool_bodies_have_the_default_float_environment) {
 }
 #endif
 
-// Two halves of 100 microseconds each, the worker asleep: the wake-up must cost far less than it brings. The best of
-// many, since the machine may have other work.
+// Two halves of 100 microseconds each, the worker asleep: waking it must cost far less than it brings. Other programs
+// may keep the second core busy for a while, so this tries until it sees a gain.
 FALTUNG_TEST(pool_gains_on_short_jobs) {
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
   if (faltung::cpu_limit() < 2) return;
-  const auto best = [](int threads) {
-    Clock::duration shortest = std::chrono::hours(1);
-    for (int job = 0; job < 200; ++job) {
+  const auto shortest = [](int threads) {
+    Clock::duration best = std::chrono::hours(1);
+    for (int job = 0; job < 100; ++job) {
       std::this_thread::sleep_for(std::chrono::microseconds(300));
       const Clock::time_point begin = Clock::now();
       parallel_for(2, threads, [](std::int64_t, int) { work_for(std::chrono::microseconds(100)); });
-      shortest = std::min(shortest, Clock::now() - begin);
+      best = std::min(best, Clock::now() - begin);
     }
-    return std::chrono::duration<double, std::micro>(shortest).count();
+    return std::chrono::duration<double, std::micro>(best).count();
   };
-  const double alone = best(1);
-  const double two = best(2);
+  const double alone = shortest(1);
+  double two = alone;
+  for (int trial = 0; trial < 100 && two > 0.8 * alone; ++trial) two = std::min(two, shortest(2));
   std::cout << "      two units of 100 us: " << alone << " us alone, " << two << " us on two threads"
             << std::endl;
-  CHECK(two < 0.85 * alone);
+  CHECK(two < 0.8 * alone);
 #endif
 }

@@ -24,6 +24,13 @@ static bool sums_right(int threads) {
   return sum == 199 * 100;
 }
 
+// ThreadSanitizer's run-time library cannot start threads in a child whose parent had more of them running.
+#ifdef __SANITIZE_THREAD__
+constexpr int child_threads = 1;
+#else
+constexpr int child_threads = 3;
+#endif
+
 static void spin(int microseconds) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(microseconds);
   while (std::chrono::steady_clock::now() < end) {
@@ -65,7 +72,7 @@ FALTUNG_TEST(fork_while_others_run_jobs) {
   std::vector<pid_t> children;
   for (int repeat = 0; repeat < 40; ++repeat) {
     const pid_t child = fork();
-    if (child == 0) run_as_child([] { return sums_right(1) && sums_right(3); });
+    if (child == 0) run_as_child([] { return sums_right(1) && sums_right(child_threads); });
     children.push_back(child);
     spin(100 + 37 * repeat);
   }
@@ -92,7 +99,7 @@ FALTUNG_TEST(fork_inside_poll) {
   } catch (const std::runtime_error& error) {
     told = std::string(error.what()).find("forked inside a running call") != std::string::npos;
   }
-  if (context.child == 0) run_as_child([told] { return told && sums_right(3); });
+  if (context.child == 0) run_as_child([told] { return told && sums_right(child_threads); });
   CHECK(done && !told);
   CHECK(child_succeeded(context.child));
   CHECK(sums_right(3));
