@@ -254,8 +254,7 @@ def _share_of_ceiling(result: Result, ours: Entry | None, threads: int, problem:
         ceiling = None
     if ceiling is None or ours is None or ours.times is None:
         return None
-    rate = float(ceiling(problem.dtype.name, 0.2)) * threads
-    rate = rate if rate > 1e6 else rate * 1e9
+    rate = threads * float(ceiling(problem.dtype == np.float64, 0.3))
     result.best = f"FMA ceiling {rate / 1e9:.0f} GFLOP/s"
     return problem.flop / ours.times.median / rate
 
