@@ -1,8 +1,8 @@
 """What every test shares: peers, the forced instruction set, hypothesis' seeds, and what ``--full`` adds.
 
-``make test`` runs fixed seeds and small covers of the grids; ``--full`` (``make test-all``) also runs what is
-marked ``full`` and many more examples. ``FALTUNG_REQUIRE_PEERS=1`` turns the skip for a missing peer into a
-failure.
+``make test`` runs fixed seeds and small covers of the grids, and on every other instruction set again what compares
+with the definition. ``--full`` (``make test-all``) adds what is marked ``full`` and many more examples.
+``FALTUNG_REQUIRE_PEERS=1`` turns the skip for a missing peer into a failure.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ hypothesis.settings.register_profile(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--arithmetic", action="store_true", help="only modules that compare with the definition (checks.py)"
+    )
     parser.addoption("--full", action="store_true", help="also what is marked full, and more random examples")
 
 
@@ -40,12 +43,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--full"):
-        return
-    dropped = [item for item in items if item.get_closest_marker("full")]
-    if dropped:
-        config.hook.pytest_deselected(items=dropped)
-        items[:] = [item for item in items if not item.get_closest_marker("full")]
+    kept = items
+    if not config.getoption("--full"):
+        kept = [item for item in kept if not item.get_closest_marker("full")]
+    if config.getoption("--arithmetic"):
+        kept = [item for item in kept if _compares_with_the_definition(item)]
+    if len(kept) < len(items):
+        chosen = {id(item) for item in kept}
+        config.hook.pytest_deselected(items=[item for item in items if id(item) not in chosen])
+        items[:] = kept
+
+
+def _compares_with_the_definition(item: pytest.Item) -> bool:
+    """What one more instruction set could break: the rest of the suite does not depend on it."""
+    imported = vars(getattr(item, "module", object)).values()
+    return any(getattr(value, "__module__", None) == "checks" for value in imported)
 
 
 def peer(name: str) -> ModuleType:

@@ -180,4 +180,4 @@ def test_decisions_name_what_exists() -> None:
     decisions = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8")
     tests = re.findall(r"`(test_\w+)`", decisions)
     assert not [test for test in tests if f"def {test}(" not in known]
-    assert not [path for path in re.findall(r"`([\w.]+/[\w./]+)`", decisions) if not (ROOT / path).exists()]
+    assert not [path for path in re.findall(r"`(\w[\w.]*/[\w./]+)`", decisions) if not (ROOT / path).exists()]
