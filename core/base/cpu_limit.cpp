@@ -71,7 +71,7 @@ double tree_cpus(const std::string& root, std::string path, bool version2) {
   Mount mount;
   if (!find_mount(root, version2, mount)) return INFINITY;
   // A container may see the path of its host while the mount shows only what lies below it.
-  if (mount.root != "/" && path.rfind(mount.root, 0) == 0) path.erase(0, mount.root.size());
+  if (mount.root != "/" && (path + "/").rfind(mount.root + "/", 0) == 0) path.erase(0, mount.root.size());
   double cpus = INFINITY;
   for (;;) {
     while (!path.empty() && path.back() == '/') path.pop_back();

@@ -11,8 +11,8 @@ namespace faltung {
 
 /// While one lives, this thread rounds to nearest, keeps subnormals and traps nothing.
 ///
-/// Other libraries flush subnormals for the whole thread (-ffast-math objects do when they are loaded), and new
-/// threads inherit that from their creator. Results would then depend on who created which thread when.
+/// Other libraries flush subnormals for the whole thread (-ffast-math objects do when they are loaded), and
+/// new threads inherit that from their creator. Results would then depend on who created which thread when.
 class FloatEnvironment {
  public:
   FloatEnvironment() noexcept : saved_(read()) {

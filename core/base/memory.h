@@ -37,7 +37,8 @@ class Scratch {
   /// Makes size() at least `bytes`; never shrinks. Pointers from data() are invalid where it grew.
   void reserve(std::size_t bytes) {
     if (bytes <= size_) return;
-    if (bytes > static_cast<std::size_t>(PTRDIFF_MAX)) throw std::bad_alloc();  // operator new may round up to 0
+    // Some operator new round such a size up to 0.
+    if (bytes > static_cast<std::size_t>(PTRDIFF_MAX)) throw std::bad_alloc();
     void* grown = ::operator new(bytes, std::align_val_t{alignment});
     release(data_);
     data_ = grown;

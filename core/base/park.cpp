@@ -43,8 +43,8 @@ struct Lot {
   std::condition_variable changed;
 };
 
-// Never destroyed: detached threads sleep here while the process exits. Null in a forked child until it is made
-// again, since the old lock may belong to a thread that does not exist there.
+// Never destroyed: detached threads sleep here while the process exits. Null in a forked child until it is
+// made again, since the old lock may belong to a thread that does not exist there.
 constinit std::atomic<Lot*> current{nullptr};
 
 Lot& lot() {

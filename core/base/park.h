@@ -9,8 +9,8 @@ namespace faltung::park {
 
 inline constexpr std::chrono::nanoseconds forever{-1};
 
-/// Returns at once where `word` no longer holds `seen`, else after a wake() on it or after `timeout`; may return
-/// early. The caller looks at the word again.
+/// Returns at once where `word` no longer holds `seen`, else after a wake() on it or after `timeout`; may
+/// return early. The caller looks at the word again.
 void wait(const std::atomic<std::uint32_t>& word, std::uint32_t seen,
           std::chrono::nanoseconds timeout) noexcept;
 

@@ -20,12 +20,12 @@
 
 // How a job goes
 //   caller   claims the workers (`busy`), writes `job`, opens seats on `board`, wakes sleepers, does units
-//   worker   takes a seat: board (joined, open) -> (joined + 1, open - 1); its thread number is the new `joined`
+//   worker   takes a seat: board (joined, open) -> (joined + 1, open - 1), whose first is its thread number
 //   anyone   who finds no unit left closes the board, so that late workers do not join
 //   worker   leaves by counting itself in `finished`, and touches the job no more
 //   caller   returns when `finished` has reached the `joined` of the closed board
-// No lock exists, hence none can be left locked in a forked child; everything that workers touch after their job
-// may have ended is static and trivially destructible, hence safe at any moment of the process's exit.
+// No lock exists, hence none can be left locked in a forked child; everything that workers touch after their
+// job may have ended is static and trivially destructible, hence safe at any moment of the process's exit.
 
 namespace faltung {
 namespace {
@@ -35,9 +35,10 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr milliseconds poll_period{20};
-// How long threads wait awake before they sleep. A wake-up takes 20 to 100 microseconds (longest on idle virtual
-// machines); a worker bridges the gap to the next job of one operation, a caller knows that an end is near.
-// Neither offers its core in between: where another program computes too, that costs a whole time slice.
+// How long threads wait awake before they sleep. A wake-up takes 20 microseconds, and up to 100 after a long
+// pause (2 cores of a Xeon, virtual machine, November 2026). A worker bridges the gap to the next job of one
+// operation; a caller knows that an end is near. Neither yields its core in between: beside another program
+// that costs a slice.
 constexpr microseconds worker_awake{50};
 constexpr microseconds caller_awake{100};
 
@@ -191,7 +192,8 @@ void worker_main() {
   }
 }
 
-// One job on the claimed workers. Leaving its scope, by whatever way, first waits until no worker is in the job.
+// One job on the claimed workers. Leaving its scope, by whatever way, first waits until no worker is in the
+// job.
 class SharedRun {
  public:
   SharedRun(Job& job, int threads) : job_(job), forks_(pool.forks.load()) {

@@ -3,8 +3,9 @@
 
 namespace faltung {
 
-/// Runs `main` in a new detached thread that takes no signal (they belong to the program's own threads, so that
-/// Ctrl-C interrupts the right one) except those of its own faults. False where the system has no thread left.
+/// Runs `main` in a new detached thread that takes no signal (they belong to the program's own threads, so
+/// that Ctrl-C interrupts the right one) except those of its own faults. False where the system has no thread
+/// left.
 ///
 /// The thread may outlive the last handle on the library that holds the code of `main`; the first start
 /// therefore pins that library in memory.

@@ -41,7 +41,8 @@ bool in_child(Work work) {
   return child > 0 && child_succeeded(child);
 }
 
-/// As in_child, with one more variable in the environment. Only for what has not been read in this process yet.
+/// As in_child, with one more variable in the environment. Only for what has not been read in this process
+/// yet.
 template <class Work>
 bool in_child_with(const char* name, const char* value, Work work) {
   return in_child([=] {

@@ -4,7 +4,8 @@
 
 #include "core/tests/check.h"
 
-// These tests fork while threads run and start threads in the child, which ThreadSanitizer refuses by default.
+// These tests fork while threads run and start threads in the child, which ThreadSanitizer refuses by
+// default.
 extern "C" const char* __tsan_default_options();
 extern "C" const char* __tsan_default_options() {
   return "die_after_fork=0";

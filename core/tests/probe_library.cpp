@@ -1,4 +1,5 @@
-// A shared library with the pool inside, as the Python extension is one; see library_with_workers_can_be_closed.
+// A shared library with the pool inside, as the Python extension is one; see
+// library_with_workers_can_be_closed.
 #include <atomic>
 
 #include "core/base/pool.h"

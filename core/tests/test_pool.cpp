@@ -235,7 +235,8 @@ FALTUNG_TEST(pool_poll_may_throw) {
 }
 
 #if defined(__x86_64__)
-// Whatever another library did to the calling thread, bodies keep subnormals; and the caller's state comes back.
+// Whatever another library did to the calling thread, bodies keep subnormals; and the caller's state comes
+// back.
 FALTUNG_TEST(pool_bodies_have_the_default_float_environment) {
   const unsigned before = _mm_getcsr();
   _mm_setcsr(before | 0x8040);  // flush subnormal results, read subnormals as zero
@@ -254,8 +255,8 @@ FALTUNG_TEST(pool_bodies_have_the_default_float_environment) {
 }
 #endif
 
-// Two halves of 100 microseconds each, the worker asleep: waking it must cost far less than it brings. Other programs
-// may keep the second core busy for a while, so this tries until it sees a gain.
+// Two halves of 100 microseconds each, the worker asleep: waking it must cost far less than it brings. Other
+// programs may keep the second core busy for a while, so this tries until it sees a gain.
 FALTUNG_TEST(pool_gains_on_short_jobs) {
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
   if (faltung::cpu_limit() < 2) return;
