@@ -61,6 +61,8 @@ def compare(
     if dtype.kind in "iu":
         lower, upper = rounded(want, sums)
         for index in np.ndindex(got.shape):
+            if overflow == "wrap" and upper[index] - lower[index] >= 2 ** np.iinfo(dtype).bits:
+                continue  # the promise leaves every residue open
             low, high = (store(edge[index], dtype, overflow) for edge in (lower, upper))
             value = int(got[index])
             inside = low <= value <= high if low <= high else not high < value < low
@@ -113,7 +115,10 @@ def allowance(want: Exact, dtype: np.dtype) -> np.ndarray:
 
 
 def assert_keeps_promise(got: np.ndarray, want: Exact) -> None:
-    """Every output within the promise; infinities and NaN exactly where the definition has them."""
+    """Every output within the promise; infinities and NaN exactly where the definition has them.
+
+    Nothing is promised where S itself overflows the type of the sums.
+    """
     dtype = got.dtype
     if dtype.kind == "c" and want.imag is None:
         want = Exact(want.real, 0 * want.magnitude, want.magnitude, want.taps)
@@ -135,7 +140,8 @@ def assert_keeps_promise(got: np.ndarray, want: Exact) -> None:
         same = ~np.isfinite(got)
     special = ~np.isfinite(exact_size)
     overflows = exact_size + limit >= largest(dtype)
-    good = np.where(special, same, (error <= limit) | (overflows & same))
+    open_end = as_float(want.magnitude) >= np.finfo(np.float32 if dtype in SINGLE else np.float64).max
+    good = np.where(special, same, (error <= limit) | (overflows & same) | open_end)
     if not good.all():
         index = tuple(int(i) for i in np.argwhere(~good)[0])
         units = error[index] / limit[index] if np.isfinite(error[index]) else np.nan
