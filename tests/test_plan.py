@@ -1,4 +1,4 @@
-"""Plans: the same answers as the calls, frozen, printable, picklable, shared by threads, with a true error bound."""
+"""Plans: the same answers as the calls; frozen, printable, picklable, shared by threads; true error bounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import faltung as fl
-from checks import oracle
+from checks import allowance, oracle
 from grids import BOUNDARIES, DTYPES, FLOATS, MODES, OPS, cover, draw
 from reference import exact
 
@@ -24,9 +24,8 @@ def rng():
 
 @pytest.fixture
 def plan():
-    return fl.plan_convolve(
-        (20, 30), np.ones((3, 3), np.float32), "same", boundary="reflect", dtype=np.float32
-    )
+    ones = np.ones((3, 3), np.float32)
+    return fl.plan_convolve((20, 30), ones, "same", boundary="reflect", dtype=np.float32)
 
 
 @cover(
@@ -86,14 +85,11 @@ def test_running_changes_nothing(plan, rng):
     assert repr(plan) == text and pickle.dumps(plan) == first
 
 
-@pytest.mark.parametrize(
-    ("shape", "words"),
-    [((20, 31), "(20, 31)"), ((30, 20), "(30, 20)"), ((20,), "(20,)"), ((1, 20, 30), "(1, 20, 30)")],
-)
-def test_another_shape_is_refused(plan, shape, words):
+@pytest.mark.parametrize("shape", [(20, 31), (30, 20), (20,), (1, 20, 30)], ids=str)
+def test_another_shape_is_refused(plan, shape):
     with pytest.raises(ValueError, match="`x`") as caught:
         plan(np.ones(shape, np.float32))
-    assert words in str(caught.value) and "(20, 30)" in str(caught.value)
+    assert str(shape) in str(caught.value) and "(20, 30)" in str(caught.value)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "int32", "complex64", ">f4"])
@@ -104,26 +100,17 @@ def test_another_dtype_is_refused(plan, dtype):
 
 
 def test_a_wrong_out_is_refused(plan):
-    x = np.ones((20, 30), np.float32)
-    for out, kind in [
-        (np.empty((20, 31), np.float32), ValueError),
-        (np.empty((20, 30)), TypeError),
-        ([], TypeError),
-    ]:
+    x, narrow, double = np.ones((20, 30), np.float32), np.empty((20, 29), np.float32), np.empty((20, 30))
+    for out, kind in [(narrow, ValueError), (double, TypeError), ([], TypeError)]:
         with pytest.raises(kind, match="`out`"):
             plan(x, out=out)
 
 
 def test_wrong_arguments_are_found_when_planning():
-    for wrong in [
-        {"boundary": "mirror"},
-        {"stride": 0},
-        {"axes": 5},
-        {"method": "magic"},
-        {"precision": "low"},
-    ]:
-        with pytest.raises(fl.FaltungError, match=f"`{next(iter(wrong))}`"):
-            fl.plan_convolve((5, 5), np.ones((3, 3)), dtype=float, **wrong)
+    wrong = {"boundary": "mirror", "stride": 0, "axes": 5, "method": "magic", "precision": "low"}
+    for name, value in wrong.items():
+        with pytest.raises(fl.FaltungError, match=f"`{name}`"):
+            fl.plan_convolve((5, 5), np.ones((3, 3)), dtype=float, **{name: value})
     with pytest.raises(ValueError, match="swap"):
         fl.plan_convolve((2,), np.ones(3), "valid", dtype=float)
     with pytest.raises(TypeError, match="dtype"):
@@ -169,7 +156,8 @@ def test_error_bound_bounds_the_error(rng, dtype, mode, boundary, kernel, spread
         value = exact(got[index])
         if not isinstance(value, float):
             assert abs(value - want.real[index]) <= Fraction(float(bound[index]))
-    assert (bound < 1e-3 * max(map(float, want.magnitude.flat)) + 1).all() or dtype.itemsize == 2
+    if dtype.itemsize > 2:  # and is not larger than it need be
+        assert bound.max() <= 2 * allowance(want, dtype).max()
 
 
 def test_error_bound_of_integers_is_zero():
