@@ -1,4 +1,4 @@
-#include "core/ops/correlate.h"
+#include "bindings/correlation.h"
 
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -46,11 +46,6 @@ class Definition final : public Correlation {
   Summary summary_;
 };
 
-struct PyCorrelation {
-  std::unique_ptr<Correlation> plan;
-  int64_t kernel_offset;  // bytes from the kernel's first element to tap 0: a convolution starts at the far end
-};
-
 // Asked by the calling thread while it works: did Ctrl-C arrive?
 bool interrupted(void*) {
   nb::gil_scoped_acquire acquire;
@@ -83,16 +78,8 @@ void construct(PyCorrelation* self, const std::vector<AxisTuple>& axes, const st
 }
 
 bool run(const PyCorrelation& self, nb::handle in, nb::handle kernel, nb::handle out, int threads, bool release) {
-  const Pointer a(in, false), k(kernel, false), y(out, true);
-  if (!release) return self.plan->run(a.get(), k.get() + self.kernel_offset, y.get(), 1, {}).reported;
-  Outcome outcome;
-  {
-    nb::gil_scoped_release nogil;
-    outcome = self.plan->run(a.get(), k.get() + self.kernel_offset, y.get(), threads > 0 ? threads : num_threads(),
-                             {&interrupted, nullptr});
-  }
-  if (PyErr_Occurred()) throw nb::python_error();
-  return outcome.reported;
+  const Pointer a(in, false), k(kernel, false);
+  return run_correlation(self, a.get(), k.get(), out, threads, release);
 }
 
 nb::dict summary(const PyCorrelation& self) {
@@ -111,6 +98,19 @@ nb::dict summary(const PyCorrelation& self) {
 }
 
 }  // namespace
+
+bool run_correlation(const PyCorrelation& self, const char* in, const char* kernel, nb::handle out, int threads, bool release) {
+  const Pointer y(out, true);
+  const char* taps = kernel + self.kernel_offset;
+  if (!release) return self.plan->run(in, taps, y.get(), 1, {}).reported;
+  Outcome outcome;
+  {
+    nb::gil_scoped_release nogil;
+    outcome = self.plan->run(in, taps, y.get(), threads > 0 ? threads : num_threads(), {&interrupted, nullptr});
+  }
+  if (PyErr_Occurred()) throw nb::python_error();
+  return outcome.reported;
+}
 
 void bind_correlation(nb::module_& m) {
   nb::class_<PyCorrelation>(m, "Correlation", "A planned correlation: fixed shapes and strides, any arrays.")

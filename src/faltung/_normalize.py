@@ -13,6 +13,8 @@ from typing import SupportsFloat, SupportsIndex, TypeAlias
 from . import _geometry as geometry
 from ._errors import FaltungTypeError, FaltungValueError
 
+mode_padding = geometry.mode_padding
+
 PerAxis: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 RealPerAxis: TypeAlias = SupportsFloat | Sequence[SupportsFloat]
 PaddingLike: TypeAlias = str | SupportsIndex | Sequence[SupportsIndex] | Sequence[Sequence[SupportsIndex]]

@@ -1,0 +1,71 @@
+"""What `plan.explain()` returns: a table that prints, and renders in a notebook."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import NamedTuple
+
+
+class Candidate(NamedTuple):
+    """One method that could run: predicted seconds of one thread, extra bytes a thread, promise, and the reason."""
+
+    method: str
+    seconds: float
+    extra_bytes: int
+    promise: str
+    reason: str
+    chosen: bool
+
+
+class Explanation(NamedTuple):
+    """The candidates of a plan and the details of the one that runs."""
+
+    title: str
+    candidates: tuple[Candidate, ...]
+    details: tuple[tuple[str, str], ...]
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        head = ("", "method", "predicted", "extra memory", "promise", "why")
+        return [head] + [
+            (
+                "*" if c.chosen else "",
+                c.method,
+                _time(c.seconds),
+                _bytes(c.extra_bytes),
+                c.promise,
+                c.reason,
+            )
+            for c in self.candidates
+        ]
+
+    def __str__(self) -> str:
+        cells = self._cells()
+        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+        lines = [self.title]
+        lines += [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+        ]
+        name_width = max((len(name) for name, _ in self.details), default=0)
+        lines += [f"   {name.ljust(name_width)}  {text}" for name, text in self.details]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        head, *rows = self._cells()
+        table = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        details = "".join(f"<li>{escape(name)}: {escape(text)}</li>" for name, text in self.details)
+        return f"<p>{escape(self.title)}</p><table><tr>{table}</tr>{body}</table><ul>{details}</ul>"
+
+
+def _time(seconds: float) -> str:
+    for unit, name in ((1.0, "s"), (1e-3, "ms")):
+        if seconds >= unit:
+            return f"{seconds / unit:.2g} {name}"
+    return f"{seconds * 1e6:.2g} µs"
+
+
+def _bytes(n: int) -> str:
+    return f"{n / 1024:.0f} KiB a thread" if n else "none"

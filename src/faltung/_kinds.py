@@ -1,0 +1,88 @@
+"""Array kinds: what comes in, and the same kind out.
+
+ndarray -> ndarray; a torch CPU tensor -> tensor, sharing memory; an object of another array namespace -> its own, by
+DLPack; all else that NumPy understands -> ndarray. The first argument of a call decides.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._errors import FaltungTypeError
+from ._kernel import Kernel
+
+Array = NDArray[Any]
+Restore = Callable[[Array], Any]
+
+
+def _same(array: Array) -> Any:
+    return array
+
+
+def to_array(name: str, value: Any) -> tuple[Array, bool, Restore]:
+    """The samples as an ndarray, whether their type is weak, and what turns a result into the kind that came in."""
+    if type(value) is np.ndarray:
+        return value, False, _same
+    if isinstance(value, Kernel):
+        return value.taps, True, _same
+    if isinstance(value, np.ma.MaskedArray):
+        raise FaltungTypeError(
+            f"`{name}` is a masked array, and its mask would be ignored; pass `{name}.filled(...)` for values to use there, "
+            f"or `np.asarray({name})` to ignore the mask."
+        )
+    if isinstance(value, (np.ndarray, np.generic)):
+        return np.asarray(value), False, _same
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return _from_torch(name, value, torch)
+    if hasattr(value, "__array_namespace__") and hasattr(value, "__dlpack__"):
+        return _from_dlpack(name, value)
+    weak = isinstance(value, (bool, int, float, complex, list, tuple))
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise FaltungTypeError(f"`{name}` is no array of numbers: {error}. Pass rows of equal length.") from None
+    if weak and array.dtype.kind == "O" and array.size and all(isinstance(x, int) for x in array.flat):
+        raise FaltungTypeError(f"`{name}` has integers beyond 64 bits; pass an array of float64, or scale them.")
+    if weak and array.dtype.name == "uint64":
+        return array, False, _same
+    return array, weak, _same
+
+
+def _from_torch(name: str, tensor: Any, torch: Any) -> tuple[Array, bool, Restore]:
+    if tensor.requires_grad:
+        raise FaltungTypeError(
+            f"`{name}` requires a gradient, which this function does not record; pass `{name}.detach()`, or use "
+            "`faltung.torch` for convolutions with gradients."
+        )
+    if tensor.device.type != "cpu" or tensor.layout is not torch.strided:
+        raise FaltungTypeError(f"`{name}` must be a dense CPU tensor (it is {tensor.layout} on {tensor.device}); pass `{name}.cpu()`.")
+    tensor = tensor.resolve_conj().resolve_neg()
+    if tensor.dtype is torch.bfloat16:
+        import ml_dtypes
+
+        array = tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    else:
+        array = tensor.numpy()
+
+    def restore(result: Array) -> Any:
+        result = np.asarray(result)
+        if result.dtype.name == "bfloat16":
+            return torch.from_numpy(result.view(np.int16)).view(torch.bfloat16)
+        return torch.from_numpy(result)
+
+    return array, False, restore
+
+
+def _from_dlpack(name: str, value: Any) -> tuple[Array, bool, Restore]:
+    namespace = value.__array_namespace__()
+    try:
+        array = np.from_dlpack(value)
+    except (BufferError, TypeError, RuntimeError, ValueError) as error:
+        raise FaltungTypeError(f"`{name}` (a {type(value).__name__}) gives no CPU memory by DLPack: {error}. Copy it to a NumPy array.") from None
+    return array, False, lambda result: namespace.from_dlpack(np.asarray(result))

@@ -1,0 +1,95 @@
+"""The processor, the instruction set in use, and threads."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+
+from . import _core
+from ._errors import FaltungTypeError, FaltungValueError
+
+
+def version() -> str:
+    """The version of the installed package."""
+    return metadata.version("faltung")
+
+
+def set_num_threads(n: int) -> None:
+    """Set how many threads a call uses where it does not say.
+
+    Parameters
+    ----------
+    n : int
+        At least 1. The start value is `FALTUNG_NUM_THREADS`, else the CPUs that this process may use (its affinity,
+        cut by the CPU quota of its cgroup).
+
+    Raises
+    ------
+    FaltungValueError
+        `n` is out of range.
+
+    Examples
+    --------
+    >>> import faltung as fl
+    >>> before = fl.get_num_threads()
+    >>> fl.set_num_threads(1)
+    >>> fl.get_num_threads()
+    1
+    >>> fl.set_num_threads(before)
+    """
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise FaltungTypeError(f"`n` (={n!r}) must be an integer.")
+    try:
+        _core.set_num_threads(max(min(n, 2**31 - 1), -(2**31)))
+    except ValueError as error:
+        raise FaltungValueError(str(error)) from None
+
+
+def get_num_threads() -> int:
+    """Threads that a call uses where it does not say.
+
+    Examples
+    --------
+    >>> import faltung as fl
+    >>> fl.get_num_threads() >= 1
+    True
+    """
+    try:
+        return _core.num_threads()
+    except ValueError as error:
+        raise FaltungValueError(str(error)) from None
+
+
+def isa() -> str:
+    """The instruction set in use: the best that this machine has, or what FALTUNG_ISA names."""
+    try:
+        return _core.isa()
+    except ValueError as error:
+        raise FaltungValueError(str(error)) from None
+
+
+def configuration() -> dict[str, object]:
+    """What `show_config` prints, as data."""
+    return {
+        "faltung": version(),
+        "machine": platform.machine(),
+        "instruction set": isa(),
+        "available": list(_core.available_isas()),
+        "features": list(_core.cpu_features()),
+        "threads": get_num_threads(),
+        "cpus": _core.cpu_limit(),
+    }
+
+
+def show_config() -> None:
+    """Print the version, the processor's features, the instruction set in use and the number of threads.
+
+    Examples
+    --------
+    >>> import faltung as fl
+    >>> fl.show_config()  # doctest: +ELLIPSIS
+    faltung          ...
+    """
+    for name, value in configuration().items():
+        text = " ".join(map(str, value)) if isinstance(value, list) else value
+        print(f"{name:<16} {text}")  # noqa: T201
