@@ -93,7 +93,7 @@ def alternate(
                     continue
                 if many:
                     time.sleep(SETTLE)
-                if guess[name] < 0.1:
+                if guess[name] < 0.02:
                     calls[name]()
                 samples[name].append(repeat(calls[name], inner[name]))
             turn += 1

@@ -246,7 +246,7 @@ def test_turns_are_taken_by_all_that_are_not_slow() -> None:
 
     times = timing.alternate(
         {name: player(name) for name in calls},
-        {"a": 0.02, "b": 0.02, "slow": 9.0},
+        {"a": 0.01, "b": 0.01, "slow": 9.0},
         budget=0.0,
         least=4,
         many=False,
