@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import faltung as fl
+from conftest import peer
 from grids import BFLOAT16, draw
 
 SCRIPT_SECONDS = 60
@@ -190,6 +191,27 @@ def test_the_setting_has_the_same_bits_as_workers() -> None:
         assert np.array_equal(fl.convolve(a, k), alone)
 
 
+def test_flush_to_zero_of_the_caller_changes_nothing() -> None:
+    torch = peer("torch")
+    subnormal = np.arange(40_000, dtype=np.float32).reshape(200, 200) * np.float32(1e-45)
+    cases = [
+        (subnormal, np.array([[1, 0.5], [0.25, 1]], np.float32)),
+        (np.ones((200, 200), np.float32), np.full((3, 3), 1e-40, np.float32)),
+        (subnormal.astype(np.float64) * 1e-270, np.array([[1, 0.5], [0.25, 1]])),
+    ]
+
+    def results() -> list[bytes]:
+        return [fl.convolve(a, k, workers=workers).tobytes() for a, k in cases for workers in (1, 3)]
+
+    want = results()
+    torch.set_flush_denormal(True)
+    try:
+        flushed = results()
+    finally:
+        torch.set_flush_denormal(False)
+    assert flushed == want
+
+
 # ---- many Python threads
 
 
@@ -309,13 +331,23 @@ print(down(2))
     assert script(PARENT + code) == "0"
 
 
-@pytest.mark.parametrize("daemon", [False, True])
-def test_process_ends_cleanly_with_workers(script: Any, daemon: bool) -> None:
-    code = f"""
+def test_process_ends_cleanly_after_a_call_in_a_thread(script: Any) -> None:
+    code = """
 assert right(4)
-big = np.ones((3000, 3000))
-thread = threading.Thread(target=lambda: fl.convolve(big, np.ones((31, 31)), workers=2), daemon={daemon})
-thread.start()
+threading.Thread(target=lambda: print(right(2))).start()
+"""
+    assert script(PARENT + code) == "True"
+
+
+@pytest.mark.parametrize("taps", [3, 31])
+def test_process_ends_cleanly_amid_calls(script: Any, taps: int) -> None:
+    # An interpreter that shuts down takes the lock away from these threads, wherever they are in a call.
+    code = f"""
+def work():
+    while True:
+        fl.convolve(a, np.ones(({taps}, {taps})), workers=2)
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
 time.sleep(0.1)
 print("end")
 """
