@@ -7,7 +7,9 @@
 // These tests fork while threads run and start threads in the child, which ThreadSanitizer refuses by
 // default. Visible, or its library does not find it.
 extern "C" __attribute__((visibility("default"))) const char* __tsan_default_options();
-extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
+extern "C" const char* __tsan_default_options() {
+  return "die_after_fork=0";
+}
 
 int main(int argc, char** argv) {
   using namespace faltung::tests;
