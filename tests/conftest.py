@@ -1,7 +1,7 @@
 """What every test shares: peers, the forced instruction set, hypothesis' seeds, and what ``--full`` adds.
 
-``make test`` runs fixed seeds and small covers of the grids, and on every other instruction set again what compares
-with the definition. ``--full`` (``make test-all``) adds what is marked ``full`` and many more examples.
+``make test`` runs fixed seeds and small covers of the grids, and what compares with the definition again on
+each other instruction set. ``--full`` (``make test-all``) adds what is marked ``full`` and more examples.
 ``FALTUNG_REQUIRE_PEERS=1`` turns the skip for a missing peer into a failure.
 """
 
