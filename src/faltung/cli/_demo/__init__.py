@@ -1,0 +1,1 @@
+"""What ``faltung demo`` computes, checks, times, draws and writes; one stage a file."""

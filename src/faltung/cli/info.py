@@ -1,0 +1,57 @@
+"""``faltung info``: what this installation is and what it runs on."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import platform
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+import faltung as fl
+
+_LISTS = ("available", "features")
+
+
+def show_info(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show the version, the processor and what faltung uses of it."""
+    facts = gather()
+    if as_json:
+        underscored = {name.replace(" ", "_"): value for name, value in facts.items()}
+        typer.echo(json.dumps(underscored, indent=2))
+        return
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, value in facts.items():
+        text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        table.add_row(name, text)
+    Console(highlight=False).print(table)
+
+
+def gather() -> dict[str, Any]:
+    """Return what `faltung.show_config` shows, and the versions of NumPy and Python.
+
+    Examples
+    --------
+    >>> list(gather())[:3]
+    ['faltung', 'machine', 'instruction set']
+    """
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        fl.show_config()
+    facts: dict[str, Any] = {}
+    for line in shown.getvalue().splitlines():
+        name, value = line[:16].strip(), line[16:].strip()
+        facts[name] = value.split() if name in _LISTS else int(value) if value.isdigit() else value
+    facts["numpy"] = np.__version__
+    facts["python"] = platform.python_version()
+    return facts
