@@ -7,7 +7,7 @@ TORCH   ?= torch==2.13.0
 ARGS    ?=
 
 BIN      := $(VENV)/bin
-PIP      := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP      := $(BIN)/python -m pip --disable-pip-version-check -qq
 CMAKE    := $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja
 TESTS    := PYTHONHASHSEED=0 $(BIN)/python -m pytest -q -n $(WORKERS)
 NATIVE   := $(shell find core bindings cmake -type f 2>/dev/null) CMakeLists.txt pyproject.toml
