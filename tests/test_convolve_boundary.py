@@ -6,10 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
-from checks import check
-from grids import BOUNDARIES, DTYPES, FLOATS, INTEGERS, OPS, cover, draw
 
 import faltung as fl
+from checks import check
+from grids import BOUNDARIES, DTYPES, FLOATS, INTEGERS, OPS, cover, draw
 
 INF, NAN = np.inf, np.nan
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from checks import check
-from grids import BOUNDARIES, COMPLEX, DTYPES, FLOATS, INTEGERS, MODES, OPS, cover, draw, product
 
 import faltung as fl
+from checks import check
+from grids import BOUNDARIES, COMPLEX, DTYPES, FLOATS, INTEGERS, MODES, OPS, cover, draw, product
 
 SHAPES = {
     1: ((331,), (7,)),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
-from checks import check, expected_dtype
-from grids import BFLOAT16, COMPLEX, DTYPES, FLOATS, HALVES, INTEGERS, MODES, OPS, cover, draw
 
 import faltung as fl
+from checks import check, expected_dtype
+from grids import BFLOAT16, COMPLEX, DTYPES, FLOATS, HALVES, INTEGERS, MODES, OPS, cover, draw
 
 FLOAT16 = np.dtype(np.float16)
 

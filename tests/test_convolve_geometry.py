@@ -6,10 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
-from checks import check
-from grids import BOUNDARIES, MODES, OPS, cover, draw
 
 import faltung as fl
+from checks import check
+from grids import BOUNDARIES, MODES, OPS, cover, draw
 
 RNG_SEED = 11
 DTYPE = (np.dtype(np.int32), np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.complex64))

@@ -61,9 +61,8 @@ def rng():
 @cover(dtype=DTYPES, array=LAYOUTS, kernel=LAYOUTS, shape=((37,), (8, 21), (3, 5, 18)))
 def test_inputs_of_any_layout(rng, dtype, array, kernel, shape):
     a, k = draw(rng, shape, dtype), draw(rng, (3, 2, 3)[: len(shape)], dtype)
-    expected = fl.convolve(a, k, "same", boundary="edge")
     x, w = LAYOUTS[array](a), LAYOUTS[kernel](k)
-    assert fl.convolve(x, w, "same", boundary="edge").tobytes() == expected.tobytes()
+    check("convolve", x, w, "same", boundary="edge")
     assert x.tobytes() == a.tobytes() and w.tobytes() == k.tobytes()
 
 
@@ -73,7 +72,7 @@ def test_axes_in_any_memory_order(rng, dtype):
     for order in itertools.permutations(range(3)):
         x = np.ascontiguousarray(a.transpose(order)).transpose(np.argsort(order))
         for axes in [(0, 1), (1, 2), (2, 0)]:
-            assert np.array_equal(fl.convolve(x, k, axes=axes), fl.convolve(a, k, axes=axes))
+            check("convolve", x, k, axes=axes)
 
 
 def test_broadcast_views_as_input(rng):
@@ -97,11 +96,10 @@ def test_the_result_is_c_contiguous_and_new(rng, dtype):
 def test_out_of_any_strides(rng, dtype, layout, mode):
     for shape, taps in [((45,), (4,)), ((7, 22), (3, 4)), ((3, 4, 21), (2, 2, 3))]:
         a, k = draw(rng, shape, dtype), draw(rng, taps, dtype)
-        expected = fl.convolve(a, k, mode)
-        out = LAYOUTS[layout](np.zeros_like(expected))
+        plain = fl.convolve(a, k, mode)
+        out = LAYOUTS[layout](np.zeros_like(plain))
         frame = out.base.copy() if out.base is not None else None
-        assert fl.convolve(a, k, mode, out=out) is out
-        assert np.array_equal(out, expected)
+        assert check("convolve", a, k, mode, out=out) is out
         if layout == "every third":  # what lies between the elements is somebody else's
             out[...] = 0
             assert np.array_equal(out.base, frame)

@@ -148,7 +148,7 @@ def test_a_tensor_that_requires_grad_is_refused_and_the_other_door_named(place):
     torch = peer("torch")
     operands = {"a": torch.ones(3), "k": torch.ones(2), "out": torch.zeros(4)}
     operands[place].requires_grad_()
-    with pytest.raises(fl.FaltungError, match="faltung.torch") as caught:
+    with pytest.raises(fl.FaltungError, match=r"faltung\.torch") as caught:
         fl.convolve(**operands)
     assert f"`{place}`" in str(caught.value)
     assert isinstance(fl.convolve(operands["a"].detach(), operands["k"].detach()), torch.Tensor)

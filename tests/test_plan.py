@@ -1,4 +1,4 @@
-"""Plans: the same answers as the calls; frozen, printable, picklable, shared by threads; true error bounds."""
+"""Plans: the same answers as the calls; frozen, printable, picklable, shared by threads; with true bounds."""
 
 from __future__ import annotations
 
@@ -65,6 +65,19 @@ def test_weak_and_strong_kernels_stay_what_they_are():
     assert fl.plan_convolve((4,), fl.kernels.box(3, ndim=1), dtype=np.float32)(a).dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128, np.float16], ids=str)
+def test_one_plan_gives_the_same_bits_for_any_memory_and_workers(rng, dtype):
+    for shape, taps in [((300,), (40,)), ((30, 41), (5, 7)), ((8, 9, 20), (3, 3, 3))]:
+        a, k = draw(rng, shape, dtype), draw(rng, taps, dtype)
+        for workers in (1, 3):
+            plan = fl.plan_convolve(shape, k, "same", dtype=dtype, workers=workers)
+            bits = plan(a).tobytes()
+            for x in (np.asfortranarray(a), np.repeat(a, 2, axis=-1)[..., ::2], a[::-1].copy()[::-1]):
+                assert plan(x).tobytes() == bits
+            for out in (np.empty_like(a, order="F"), np.repeat(a, 2, axis=0)[::2], a.copy()[::-1]):
+                assert plan(a, out=out).tobytes() == bits
+
+
 def test_a_plan_copies_its_kernel(rng):
     a, k = draw(rng, (30,), np.float64), draw(rng, (5,), np.float64)
     plan = fl.plan_convolve(a.shape, k, dtype=a.dtype)
@@ -121,19 +134,20 @@ def test_wrong_arguments_are_found_when_planning():
 
 
 def test_explain_lists_every_method_and_why(plan):
-    text = plan.explain()
-    assert isinstance(text, str) and "direct" in text and "reference" in text
+    text = str(plan.explain())
     assert plan.method == "direct" and plan.method in repr(plan)
-    lines = {name: [line for line in text.splitlines() if name in line] for name in ("direct", "reference")}
-    assert all(lines.values()), text
+    for method in ("direct", "reference"):
+        assert any(
+            line.split()[:1] == [method] or method in line.split()[:2] for line in text.splitlines()
+        ), text
+    assert "fastest" in text and "slower" in text
     forced = fl.plan_convolve((20, 30), np.ones((3, 3)), dtype=float, method="reference")
-    assert forced.method == "reference" and "direct" in forced.explain()
+    assert forced.method == "reference" and "direct" in str(forced.explain())
 
 
 def test_plans_print_what_they_do(plan):
-    text = repr(plan)
-    for word in ("(20, 30)", "(3, 3)", "float32", "same", "reflect"):
-        assert word in text, text
+    for word in ("convolve", "20, 30", "3, 3", "float32", "same", "direct"):
+        assert word in repr(plan), repr(plan)
 
 
 def test_cost_counts_the_operations(plan):
@@ -175,8 +189,8 @@ def test_with_weights_makes_a_new_plan(plan, rng):
     assert other is not plan and type(other) is type(plan)
     assert np.array_equal(other(x), fl.convolve(x, k, "same", boundary="reflect"))
     assert np.array_equal(plan(x), before)
-    smaller = plan.with_weights(k[:1, :2])
-    assert np.array_equal(smaller(x), fl.convolve(x, k[:1, :2], "same", boundary="reflect"))
+    with pytest.raises(ValueError, match=r"`k`.*\(1, 2\)"):
+        plan.with_weights(k[:1, :2])
 
 
 def test_plans_pickle(plan, rng):

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+
 from checks import as_float
 from conftest import peer
 from grids import BOUNDARIES, DTYPES, MODES, OPS, cover, draw, pairwise
