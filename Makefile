@@ -72,7 +72,7 @@ test-core: setup
 	@$(CMAKE) -S . -B build/core -DCMAKE_BUILD_TYPE=Release -DFALTUNG_BUILD_PYTHON=OFF -DFALTUNG_BUILD_TESTS=ON > build/core.log \
 		|| { cat build/core.log; exit 1; }
 	@$(BIN)/cmake --build build/core > build/core.log || { cat build/core.log; exit 1; }
-	@$(BIN)/ctest --test-dir build/core --output-on-failure --no-tests=error --progress
+	@$(BIN)/ctest --test-dir build/core/core --output-on-failure --no-tests=error --progress
 
 test-all: setup test-core  ## The full grids, once per instruction set: long
 	@set -e; for isa in $(ALL_ISAS); do \
@@ -96,7 +96,7 @@ sanitize: setup  ## C++ core tests under the address and undefined-behaviour san
 	@$(CMAKE) -S . -B build/sanitize -DCMAKE_BUILD_TYPE=RelWithDebInfo -DFALTUNG_BUILD_PYTHON=OFF -DFALTUNG_BUILD_TESTS=ON \
 		-DFALTUNG_SANITIZE=address,undefined > build/sanitize.log || { cat build/sanitize.log; exit 1; }
 	@$(BIN)/cmake --build build/sanitize > build/sanitize.log || { cat build/sanitize.log; exit 1; }
-	@$(BIN)/ctest --test-dir build/sanitize --output-on-failure --no-tests=error --progress
+	@$(BIN)/ctest --test-dir build/sanitize/core --output-on-failure --no-tests=error --progress
 
 # ---- ship -------------------------------------------------------------------------------------------------------
 
