@@ -78,10 +78,10 @@ def check(contestant: Contestant, prepared: Prepared, ref: Reference) -> tuple[E
     try:
         value, seconds = timing.once(prepared.call)
         answer = np.array(prepared.finish(value), copy=True)
-    except Exception as error:  # a peer may refuse in any way it likes
-        entry.status = (
-            f"unsupported: {str(error).splitlines()[0][:100] if str(error) else type(error).__name__}"
-        )
+    except Exception as error:  # a peer may refuse in any way it likes, faltung may not
+        refusal = "wrong: raised" if contestant.package == "faltung" else "unsupported"
+        text = str(error).splitlines()[0][:90] if str(error) else type(error).__name__
+        entry.status = f"{refusal}: {text}"
         return entry, 0.0
     del value
     entry.verdict = judge(answer, ref)
@@ -206,7 +206,7 @@ def _score(row: Row, problem: Problem, threads: int, entries: list[Entry], quick
         result.extra_allowed = memory.allowance(result.output_bytes, threads)
     absent = _missing(row.needs)
     if wrong:
-        result.status = f"WRONG: {wrong[0]}"
+        result.status = wrong[0].upper()[:5] + wrong[0][5:]
     elif absent:
         result.status = f"not measured: no {', '.join(absent)}"
     elif result.ratio is None:

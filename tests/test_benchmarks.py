@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import arrays, contest, peers, report, rows, timing
-from benchmarks.contestant import Unsupported
+from benchmarks.contestant import Contestant, Prepared, Unsupported
 from benchmarks.problem import Array, Problem, Verdict, judge, reference
 
 RNG = np.random.default_rng(3)
@@ -217,7 +217,17 @@ class TestScore:
 
     def test_our_own_wrong_answer_is_loud(self) -> None:
         bad = contest.Entry("faltung", "faltung", False, "wrong: not finite")
-        assert score(self.row, bad, entry("torch conv", 4.0)).status == "WRONG: wrong: not finite"
+        assert score(self.row, bad, entry("torch conv", 4.0)).status == "WRONG: not finite"
+
+
+def test_our_own_exception_is_no_refusal() -> None:
+    def broken() -> Array:
+        raise RuntimeError("no such kernel\nmore")
+
+    ref = reference(rows.shrunk(TestScore.row, 8)(np.random.default_rng(0)))
+    mine, peer = (Contestant(n, n, lambda p, t: Prepared(broken)) for n in ("faltung", "torch"))
+    assert contest.check(mine, Prepared(broken), ref)[0].status == "wrong: raised: no such kernel"
+    assert contest.check(peer, Prepared(broken), ref)[0].status == "unsupported: no such kernel"
 
 
 def test_losses_come_first() -> None:
