@@ -26,7 +26,7 @@ from faltung.cli._deep import is_deep_colour, read_deep_colour, write_png16, wri
 from faltung.cli._messages import InputError, note
 from faltung.cli._samples import Margins, result_limits
 
-READABLE = ("PNG", "TIFF", "JPEG", "MPO", "BMP", "WEBP", "GIF", "PPM")
+READABLE = ("PNG", "TIFF", "JPEG", "BMP", "WEBP", "GIF", "PPM")
 SUFFIXES = {
     ".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".jpg": "JPEG", ".jpeg": "JPEG",
     ".bmp": "BMP", ".webp": "WEBP", ".pgm": "PPM", ".ppm": "PPM",
@@ -34,7 +34,7 @@ SUFFIXES = {
 _OPTIONS: dict[str, dict[str, Any]] = {
     "TIFF": {"compression": "tiff_deflate"},
     "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"lossless": True},
+    "WEBP": {"lossless": True, "exact": True},
 }
 
 
@@ -103,6 +103,8 @@ def read_picture(path: Path, dtype: np.dtype[Any] | None, max_pixels: int | None
             pixels: NDArray[Any] = read_deep_colour(image, path)
         else:
             pixels = _pixels(image, path)
+        if image.mode in ("L", "RGB", "I;16") and image.info.get("transparency") is not None:
+            pixels = _with_alpha(pixels, image.info["transparency"])
         pixels = _upright(pixels, image.getexif().get(0x0112, 1))
         profile = image.info.get("icc_profile")
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
@@ -113,7 +115,7 @@ def read_picture(path: Path, dtype: np.dtype[Any] | None, max_pixels: int | None
 
 def _refuse_unreadable(image: ImageFile.ImageFile, path: Path) -> None:
     frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # the later pictures of an MPO are previews
+    if frames > 1 and image.format != "MPO":  # a phone's JPEG whose other pictures are previews
         raise InputError(f"{path}: holds {frames} pictures; split it and filter one at a time")
     if image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]
@@ -132,9 +134,9 @@ def _refuse_unreadable(image: ImageFile.ImageFile, path: Path) -> None:
 
 def _pixels(image: ImageFile.ImageFile, path: Path) -> NDArray[Any]:
     """Decode a picture of 8 bits a sample, or of 16 bits gray."""
-    transparent = image.info.get("transparency")
     if image.mode in ("P", "PA"):
-        picture = image.convert("RGB" if image.mode == "P" and transparent is None else "RGBA")
+        opaque = image.mode == "P" and image.info.get("transparency") is None
+        picture = image.convert("RGB" if opaque else "RGBA")
         note(f"{path}: palette indices cannot be averaged, so it is filtered and written as {picture.mode}")
         return np.asarray(picture)
     if image.mode == "1":
@@ -149,14 +151,12 @@ def _pixels(image: ImageFile.ImageFile, path: Path) -> NDArray[Any]:
     pixels = np.asarray(image)
     if pixels.dtype.itemsize == 2:
         pixels = pixels.astype(np.uint16)  # in the byte order of this machine
-    if image.mode in ("LA", "RGBA") or transparent is None:
-        return pixels
-    return _with_alpha(pixels, transparent)
+    return pixels
 
 
 def _with_alpha(pixels: NDArray[Any], transparent: Any) -> NDArray[Any]:
     """Turn PNG's one transparent colour, which filtering would smear, into an alpha channel."""
-    colour = np.asarray(transparent, pixels.dtype)
+    colour = np.asarray(transparent)
     hidden = (pixels == colour).all(axis=-1) if pixels.ndim == 3 else pixels == colour
     alpha = np.where(hidden, 0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
     return np.dstack([pixels, alpha])

@@ -18,7 +18,7 @@ def complain(message: str) -> None:
 
     >>> import contextlib
     >>> with contextlib.redirect_stderr(sys.stdout):
-    ...     complain("two words,\\n   one line")
+    ...     complain("two words,\n   one line")
     faltung: two words, one line
     """
     print("faltung:", " ".join(message.split()), file=sys.stderr)

@@ -60,7 +60,7 @@ def draw(
     from matplotlib.figure import Figure
 
     style: Any = {
-        "svg.fonttype": "none", "svg.hashsalt": alt, "font.size": 11, "text.color": INK,
+        "svg.fonttype": "none", "svg.hashsalt": f"{alt}{width}", "font.size": 11, "text.color": INK,
         "axes.edgecolor": MUTED, "xtick.color": MUTED, "ytick.color": MUTED, "axes.spines.top": False,
         "axes.labelcolor": MUTED,
         "axes.spines.right": False, "axes.linewidth": 0.8, "legend.frameon": False, "axes.titlecolor": INK,
