@@ -11,9 +11,6 @@ PIP      := $(BIN)/python -m pip --disable-pip-version-check -qq
 CMAKE    := $(BIN)/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja
 TESTS    := PYTHONHASHSEED=0 $(BIN)/python -m pytest -q -n $(WORKERS)
 NATIVE   := $(shell find core bindings cmake -type f 2>/dev/null) CMakeLists.txt pyproject.toml
-# Shell words: evaluated when a recipe runs, after the build.
-ALL_ISAS   = $$($(BIN)/python -c 'from faltung import _core; print(*_core.available_isas())')
-OTHER_ISAS = $$($(BIN)/python -c 'from faltung import _core; print(*set(_core.available_isas()) - {_core.isa()})')
 CXX_CODE := $(shell find core bindings -name '*.h' -o -name '*.cpp' 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -64,8 +61,6 @@ bench: peers  ## Measure beside the peers; ARGS="--help" shows the options
 
 test: setup test-core  ## Fixed seeds, pairwise grids, C++ core tests: some minutes
 	@$(TESTS) $(ARGS)
-	@$(if $(ARGS)$(FALTUNG_ISA),,set -e; for isa in $(OTHER_ISAS); do \
-		echo "faltung: the definition again, on $$isa"; FALTUNG_ISA=$$isa $(TESTS) --arithmetic tests; done)
 
 test-core: setup
 	@mkdir -p build
@@ -75,7 +70,7 @@ test-core: setup
 	@$(BIN)/ctest --test-dir build/core/core --output-on-failure --no-tests=error --progress
 
 test-all: setup test-core  ## The full grids, once per instruction set: long
-	@set -e; for isa in $(ALL_ISAS); do \
+	@set -e; for isa in $$($(BIN)/python -c 'from faltung import _core; print(*_core.available_isas())'); do \
 		echo "faltung: full grids on $$isa"; FALTUNG_ISA=$$isa $(TESTS) --full $(ARGS); done
 
 lint: setup  ## ruff, mypy, who imports whom, clang-format

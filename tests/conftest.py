@@ -1,8 +1,7 @@
 """What every test shares: peers, the forced instruction set, hypothesis' seeds, and what ``--full`` adds.
 
-``make test`` runs fixed seeds and small covers of the grids, and what compares with the definition again on
-each other instruction set. ``--full`` (``make test-all``) adds what is marked ``full`` and more examples.
-``FALTUNG_REQUIRE_PEERS=1`` turns the skip for a missing peer into a failure.
+``make test`` runs fixed seeds and small covers of the grids; ``--full`` (``make test-all``) adds what is marked
+``full`` and more examples. ``FALTUNG_REQUIRE_PEERS=1`` turns the skip for a missing peer into a failure.
 """
 
 from __future__ import annotations
@@ -31,9 +30,6 @@ hypothesis.settings.register_profile(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--arithmetic", action="store_true", help="only modules that compare with the definition (checks.py)"
-    )
     parser.addoption("--full", action="store_true", help="also what is marked full, and more random examples")
 
 
@@ -43,21 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    kept = items
-    if not config.getoption("--full"):
-        kept = [item for item in kept if not item.get_closest_marker("full")]
-    if config.getoption("--arithmetic"):
-        kept = [item for item in kept if _compares_with_the_definition(item)]
-    if len(kept) < len(items):
-        chosen = {id(item) for item in kept}
-        config.hook.pytest_deselected(items=[item for item in items if id(item) not in chosen])
-        items[:] = kept
-
-
-def _compares_with_the_definition(item: pytest.Item) -> bool:
-    """What one more instruction set could break: the rest of the suite does not depend on it."""
-    imported = vars(getattr(item, "module", object)).values()
-    return any(getattr(value, "__module__", None) == "checks" for value in imported)
+    if config.getoption("--full"):
+        return
+    dropped = [item for item in items if item.get_closest_marker("full")]
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
 
 
 def peer(name: str) -> ModuleType:
@@ -83,21 +70,14 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"faltung: instruction set {faltung._core.isa()}, {how}"
 
 
-@pytest.fixture(scope="session")
-def isa(record_testsuite_property: Any) -> str:
-    """The instruction set that runs; recorded in the JUnit report."""
+@pytest.fixture(scope="session", autouse=True)
+def _forced_isa_runs(record_testsuite_property: Any) -> None:
+    """A run that asks for one instruction set and silently tests another proves nothing."""
     import faltung._core
 
-    name = str(faltung._core.isa())
-    record_testsuite_property("isa", name)
-    return name
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _forced_isa_runs(isa: str) -> None:
-    """A run that asks for one instruction set and silently tests another proves nothing."""
-    forced = os.environ.get("FALTUNG_ISA")
-    assert not forced or isa == forced, f"FALTUNG_ISA={forced}, but {isa} runs"
+    runs, forced = faltung._core.isa(), os.environ.get("FALTUNG_ISA")
+    record_testsuite_property("isa", runs)
+    assert not forced or runs == forced, f"FALTUNG_ISA={forced}, but {runs} runs"
 
 
 @pytest.fixture
