@@ -1,7 +1,8 @@
 """What every test shares: peers, the forced instruction set, hypothesis' seeds, and what ``--full`` adds.
 
-``make test`` runs fixed seeds and small covers of the grids; ``--full`` (``make test-all``) adds what is marked
-``full`` and more examples. ``FALTUNG_REQUIRE_PEERS=1`` turns the skip for a missing peer into a failure.
+``make test`` runs fixed seeds and small covers of the grids. ``--full`` (``make test-all``) adds what is
+marked ``full`` and more examples. ``FALTUNG_REQUIRE_PEERS=1`` turns the skip for a missing peer into
+a failure.
 """
 
 from __future__ import annotations
