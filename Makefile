@@ -96,10 +96,12 @@ sanitize: setup  ## C++ core tests under the address and undefined-behaviour san
 # ---- ship -------------------------------------------------------------------------------------------------------
 
 sdist: $(VENV)/.tools  ## dist/faltung-*.tar.gz
-	@$(BIN)/python -m build --sdist --outdir dist . > /dev/null && ls dist/*.tar.gz
+	@mkdir -p build && $(BIN)/python -m build --sdist --outdir dist . > build/sdist.log 2>&1 || { cat build/sdist.log; exit 1; }
+	@ls dist/*.tar.gz
 
 wheel: $(VENV)/.tools  ## dist/faltung-*.tar.gz and the wheel built from it
-	@$(BIN)/python -m build --outdir dist . > /dev/null && ls dist/*
+	@mkdir -p build && $(BIN)/python -m build --outdir dist . > build/wheel.log 2>&1 || { cat build/wheel.log; exit 1; }
+	@ls dist/*
 
 clean:  ## Remove what was built; .venv stays
 	@rm -rf build dist faltung-demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis $(VENV)/.built
