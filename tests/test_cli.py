@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pickle
@@ -189,6 +190,20 @@ def test_the_input_may_be_the_output(faltung: Command) -> None:
     np.save("a.npy", DATA)
     assert faltung("filter", "a.npy", "-o", "a.npy", "-k", "box:3").status == 0
     assert not np.array_equal(np.load("a.npy"), DATA)
+
+
+def test_progress_shows_on_terminals_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filter_module = importlib.import_module("faltung.cli.filter")
+    from faltung.cli._run import Block
+
+    parts = [Block(row, row + 1, slice(row, row + 1), 0) for row in range(3)]
+    assert list(filter_module._progress(parts)) == parts
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert list(filter_module._progress(parts)) == parts
+    assert list(filter_module._progress(parts[:1])) == parts[:1]
 
 
 # ---- information

@@ -68,7 +68,7 @@ def test_the_terminal_shows_a_summary(demo: tuple[Run, str, Path]) -> None:
     assert run.err == ""
     for word in ("Impulse", "Blur", "Sharpen", "Edges", "Denoise", "exact", "made/page/index.html"):
         assert word in run.out
-    assert len(re.findall(r"\d×", run.out)) == 6
+    assert len(re.findall(r"\d×", run.out)) == 7
 
 
 def test_the_page_is_whole(demo: tuple[Run, str, Path]) -> None:

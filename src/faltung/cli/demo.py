@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import faltung as fl
 from faltung.cli._atomic import replacing
 from faltung.cli._messages import InputError, complain, duration
 
@@ -76,7 +75,6 @@ def _compute() -> tuple[str, list[Measured]]:
         inputs=inputs,
         measured={item.step.key: item for item in results},
         notes=example,
-        magnitude=fl.filters.edges(inputs.gray, boundary="reflect").magnitude,
         facts={**gather(), "scipy": scipy.__version__},
         today=f"{datetime.date.today():%-d %B %Y}",
     )
@@ -91,17 +89,19 @@ def _print_summary(results: list[Measured], path: Path) -> None:
     from faltung.cli._demo.page import ratio
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("step")
-    table.add_column("faltung", justify="right")
-    table.add_column("SciPy's fastest", justify="right")
-    table.add_column("", style="dim")
-    table.add_column("ratio", justify="right", style="bold")
-    table.add_column("error / promise", justify="right")
+    table.add_column("step", no_wrap=True, min_width=18)
+    for name, width in (("faltung", 7), ("SciPy", 7), ("ratio", 5), ("error", 5)):
+        style = "bold" if name == "ratio" else None
+        table.add_column(name, justify="right", style=style, no_wrap=True, min_width=width)
+    table.add_column("SciPy's fastest way", style="dim", no_wrap=True, overflow="ellipsis")
     for item in results:
         share = "exact" if item.step.size is None else f"{100 * item.share_of_bound:.1f} %"
         table.add_row(
-            item.step.title, duration(item.ours), duration(item.theirs), item.peer, ratio(item), share
+            item.step.title, duration(item.ours), duration(item.theirs), ratio(item), share, item.peer
         )
     console = Console(highlight=False)
     console.print(table)
+    console.print(
+        "Ratio: SciPy's time over faltung's. Error: the largest, as a share of the promise.", soft_wrap=True
+    )
     console.print(f"All answers agree with SciPy. The page: [bold]{path}[/bold]", soft_wrap=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import faltung as fl
 from faltung.cli._demo.measure import WrongAnswerError
@@ -18,6 +20,14 @@ class Line:
 
     code: str
     answer: list[float]
+
+
+def mirrored_response(delta: NDArray[Any], kernel: NDArray[Any]) -> NDArray[Any]:
+    """Correlate an impulse with a kernel of odd length, which must mirror what convolution gives."""
+    mirrored = np.asarray(fl.correlate(delta, kernel, "same"))
+    if not np.array_equal(mirrored, np.asarray(fl.convolve(delta, kernel, "same"))[::-1]):
+        raise WrongAnswerError("the correlation of an impulse is not the mirror image of its convolution")
+    return mirrored
 
 
 def worked_example() -> list[Line]:

@@ -13,7 +13,7 @@ import numpy as np
 import faltung as fl
 from faltung.cli._demo import figures
 from faltung.cli._demo.measure import Measured
-from faltung.cli._demo.notes import F, G, Line
+from faltung.cli._demo.notes import F, G, Line, mirrored_response
 from faltung.cli._demo.steps import SIGMA, SIGNAL_SIGMA, Inputs
 from faltung.cli._messages import duration
 
@@ -29,7 +29,6 @@ class Content:
     inputs: Inputs
     measured: dict[str, Measured]
     notes: list[Line]
-    magnitude: Any
     facts: dict[str, Any]
     today: str
 
@@ -59,7 +58,7 @@ def ratio(measured: Measured) -> str:
 
 def _head(content: Content) -> dict[str, str]:
     results = content.measured
-    sketch = figures.to_pixels(255 - np.minimum(EDGE_SCALE * content.magnitude, 255))
+    sketch = figures.to_pixels(255 - np.minimum(EDGE_SCALE * content.measured["magnitude"].result, 255))
     views = [
         content.inputs.photo,
         figures.to_pixels(results["blur"].result),
@@ -72,7 +71,7 @@ reduced to its edges."
     )
     return {
         "hero": _image(figures.bands(views), alt),
-        "checked": str(len(results) + len(content.notes)),
+        "checked": str(len(results) + len(content.notes) + 1),  # and the mirrored impulse
         "worst": f"{100 * max(item.share_of_bound for item in results.values()):.0f}",
     }
 
@@ -106,7 +105,7 @@ def _impulse(content: Content) -> dict[str, str]:
     item = content.measured["impulse"]
     delta = np.zeros_like(item.result)
     delta[delta.size // 2] = 1
-    mirrored = np.asarray(fl.correlate(delta, item.step.kernel, "same"))
+    mirrored = mirrored_response(delta, item.step.kernel)
     plots = [
         (delta, "in: one impulse", "A single sample of height one at index zero."),
         (item.result, "convolve: the kernel", "A steep rise followed by a long tail to the right."),
@@ -154,10 +153,11 @@ def _edges(content: Content) -> dict[str, str]:
     alt = "Three by three taps: 1, 2, 1 in the left column, zeros, then minus 1, minus 2, minus 1."
     total = float(np.abs(convolved.result + correlated.result).max())
     relief, negative = (figures.to_pixels(item.result, EDGE_SCALE, 128) for item in (convolved, correlated))
-    magnitude = figures.to_pixels(content.magnitude, EDGE_SCALE)
+    magnitude = figures.to_pixels(content.measured["magnitude"].result, EDGE_SCALE)
     return {
         "sum": "exactly zero everywhere" if total == 0 else f"at most {total:.2g} everywhere",
         "edges_call": _call(convolved, correlated),
+        "magnitude_call": _call(content.measured["magnitude"]),
         "convolved": _image(
             relief,
             "Edges in relief: where the photograph gets brighter to the right, white; darker, black.",
@@ -172,9 +172,9 @@ def _edges(content: Content) -> dict[str, str]:
         "magnitude": _image(
             magnitude,
             "The outlines of cup, saucer and spoon in white on black.",
-            "<b>Magnitude</b>: <code>fl.filters.edges(gray).magnitude</code>",
+            "<b>Magnitude</b>: the strength of every edge",
         ),
-        "edges_plan": _plan(convolved, correlated),
+        "edges_plan": _plan(convolved, correlated, content.measured["magnitude"]),
     }
 
 
@@ -239,7 +239,7 @@ def _call(*measured: Measured) -> str:
 
 
 def _plan(*measured: Measured) -> str:
-    plans = "\n\n".join(escape(item.plan.rstrip()) for item in measured)
+    plans = "\n\n".join(dict.fromkeys(escape(item.plan.rstrip()) for item in measured))
     title = "The plan, as <code>plan.explain()</code> tells it"
     return f"<details><summary>{title}</summary><pre>{plans}</pre></details>"
 

@@ -68,6 +68,7 @@ def make_steps(inputs: Inputs) -> list[Step]:
         _sharpen(inputs.photo),
         _edges(inputs.gray, flip=True),
         _edges(inputs.gray, flip=False),
+        _magnitude(inputs.gray),
         _denoise(inputs.noisy),
     ]
 
@@ -158,6 +159,31 @@ def _edges(gray: NDArray[np.float32], *, flip: bool) -> Step:
         peers,
         reference(gray.astype(np.float64), taps, mode="mirror"),
         ndimage.convolve(np.abs(gray).astype(np.float64), np.abs(taps), mode="mirror"),
+    )
+
+
+def _magnitude(gray: NDArray[np.float32]) -> Step:
+    kernel = fl.kernels.sobel(1)
+    exact = gray.astype(np.float64)
+    size = sum(
+        ndimage.convolve(np.abs(exact), np.abs(np.asarray(fl.kernels.sobel(axis))), mode="mirror")
+        for axis in (0, 1)
+    )
+
+    def scipy_edges() -> tuple[Any, Any]:
+        down, right = (ndimage.sobel(gray, axis=axis, mode="mirror") for axis in (0, 1))
+        return np.hypot(down, right), np.arctan2(down, right)
+
+    return Step(
+        "magnitude",
+        "Edges, both axes",
+        'fl.filters.edges(gray, boundary="reflect").magnitude',
+        kernel,
+        lambda: fl.filters.edges(gray, boundary="reflect").magnitude,
+        lambda: fl.plan_convolve(gray.shape, kernel, "same", boundary="reflect", dtype=gray.dtype),
+        {"ndimage.sobel, hypot, arctan2": scipy_edges},
+        np.hypot(*(ndimage.sobel(exact, axis=axis, mode="mirror") for axis in (0, 1))),
+        np.asarray(size),
     )
 
 
