@@ -161,7 +161,7 @@ class CallCache {
 void bind_call_cache(nb::module_& m) {
   nb::class_<CallCache>(m, "CallCache", "Decisions by raw arguments; holds no data.")
       .def(nb::init<nb::handle, nb::handle, size_t>(), nb::arg("array_type"), nb::arg("empty"), nb::arg("limit"))
-      .def("run", &CallCache::run, nb::arg("a"), nb::arg("k"), nb::arg("options"))
+      .def("run", &CallCache::run, nb::arg("a").none(), nb::arg("k").none(), nb::arg("options"))
       .def("add", &CallCache::add, nb::arg("a"), nb::arg("k"), nb::arg("options"), nb::arg("correlation"), nb::arg("shape"),
            nb::arg("dtype"), nb::arg("threads"), nb::arg("release"))
       .def("clear", &CallCache::clear)

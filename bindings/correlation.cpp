@@ -29,8 +29,8 @@ class Pointer {
   Py_buffer view_;
 };
 
-using AxisTuple = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int, int64_t, int64_t, int64_t>;
-using BatchTuple = std::tuple<int64_t, int64_t, int64_t, int64_t>;
+using AxisTuple = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int, int64_t, int64_t, int64_t, int64_t>;
+using BatchTuple = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t>;
 
 // The definition itself as a plan.
 class Definition final : public Correlation {
@@ -56,9 +56,10 @@ void construct(PyCorrelation* self, const std::vector<AxisTuple>& axes, const st
                int kernel, int out, int compute, bool complex_samples, bool complex_kernel, bool conjugate, bool zero_fill,
                int store, nb::bytes fill, int64_t kernel_offset, bool reference) {
   Problem p;
-  for (const auto& [n, m, taps, stride, dilation, pad, boundary, in_step, kernel_step, out_step] : axes)
-    p.axes.push_back({n, m, taps, stride, dilation, pad, Boundary(boundary), in_step, kernel_step, out_step});
-  for (const auto& [size, in_step, kernel_step, out_step] : batch) p.batch.push_back({size, in_step, kernel_step, out_step});
+  for (const auto& [n, m, taps, stride, dilation, pad, boundary, in_step, kernel_step, out_step, order] : axes)
+    p.axes.push_back({n, m, taps, stride, dilation, pad, Boundary(boundary), in_step, kernel_step, out_step, order});
+  for (const auto& [size, in_step, kernel_step, out_step, order] : batch)
+    p.batch.push_back({size, in_step, kernel_step, out_step, order});
   p.in = DType(in);
   p.kernel = DType(kernel);
   p.out = DType(out);

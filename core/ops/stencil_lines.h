@@ -64,11 +64,22 @@ class LinePacker {
     const int64_t last = line.in - 1 - first;
     const int64_t stop = last < 0 ? lead : std::clamp<int64_t>(last / stride + 1, lead, n);
     if (stop > lead)
-      load_(src + (first + lead * stride) * line.in_step,
-            {stop - lead, group, line.in_step * stride, s_.roles.in_inner}, dst + lead * group);
+      load(src + (first + lead * stride) * line.in_step, line.in_step * stride, stop - lead, dst + lead * group);
     const Interval packed{first + lead * stride, first + stop * stride};
     for (int64_t i = 0; i < lead; ++i) outside(src, first + i * stride, packed, dst, lead, dst + i * group);
     for (int64_t i = stop; i < n; ++i) outside(src, first + i * stride, packed, dst, lead, dst + i * group);
+  }
+
+  // n groups, `step` bytes apart.
+  void load(const char* src, int64_t step, int64_t n, T* dst) const {
+    const Roles& r = s_.roles;
+    const int64_t item = kItemSize[int(problem_.in)];
+    if (r.contiguous(r.in_inner, item))
+      load_(src, {n, r.group, step, item}, dst);
+    else if (r.parts == 1)
+      load_(src, {n, r.group, step, r.in_inner}, dst);
+    else
+      for (int64_t i = 0; i < n; ++i) load_(src + i * step, {r.fused, r.parts, r.in_inner, item}, dst + i * r.group);
   }
 
   void outside(const char* src, int64_t position, Interval packed, const T* line_start, int64_t lead, T* dst) const {
@@ -80,7 +91,7 @@ class LinePacker {
       const T* copy = line_start + (lead + from - packed.begin) * group;
       for (int64_t g = 0; g < group; ++g) dst[g] = copy[g];
     } else {
-      load_(src + from * s_.roles.line.in_step, {1, group, 0, s_.roles.in_inner}, dst);
+      load(src + from * s_.roles.line.in_step, 0, 1, dst);
     }
   }
 

@@ -161,10 +161,10 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
                          problem.store != Store::check && problem.store != Store::saturate);
   const auto whole_rows = [](const ConvAxis& a, int64_t size, int64_t step) { return a.out == 1 || step % size == 0; };
   s.in_place = same_in && line.stride == 1 && (line.in == 1 || line.in_step == group * item) &&
-               (group == 1 || s.roles.in_inner == item) && whole_rows(rows, item, rows.in_step) &&
+               s.roles.contiguous(s.roles.in_inner, item) && whole_rows(rows, item, rows.in_step) &&
                s.interior.size() * group >= (s.blocked_line ? s.block : limits.lanes);
   s.out_in_place = same_out && (line.out == 1 || line.out_step == group * out_item) &&
-                   (group == 1 || s.roles.out_inner == out_item) && whole_rows(rows, out_item, rows.out_step);
+                   s.roles.contiguous(s.roles.out_inner, out_item) && whole_rows(rows, out_item, rows.out_step);
 
   s.strip_rows = s.blocked_line ? 1 : std::max<int64_t>(1, std::min(class_rows, kStripTiles * tile_rows));
   s.block_columns = columns;

@@ -14,8 +14,11 @@ namespace faltung {
 
 struct Roles {
   ConvAxis line, rows;
-  int64_t group;                // elements: parts * fused batch items
-  int64_t in_inner, out_inner;  // bytes between the elements of a group
+  int64_t parts, group, fused;  // elements: group = parts * fused batch items
+  int64_t in_inner, out_inner;  // bytes between the fused items
+
+  // Whether the elements of a group are neighbours in memory.
+  bool contiguous(int64_t inner, int64_t item) const { return fused == 1 || inner == parts * item; }
   std::vector<ConvAxis> outer;
   std::vector<BatchAxis> batch, kernels;
 };

@@ -192,12 +192,21 @@ const char* StencilCorrelation<T>::line_of(const Unit& u, int64_t panel, int64_t
 template <class T>
 void StencilCorrelation<T>::store_rows(const Unit& u, int64_t row, int64_t rows, Interval columns, const T* c, int64_t ldc,
                                        Workspace& w) const {
-  const ConvAxis& line = s_.roles.line;
+  const Roles& roles = s_.roles;
+  const ConvAxis& line = roles.line;
+  const int64_t item = kItemSize[int(problem_.out)];
   const auto store = convert_.store[int(problem_.out)];
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t y = u.row_class + s_.row_classes * (u.row_begin + row + r);
     char* dst = u.out + y * s_.roles.rows.out_step + columns.begin * line.out_step;
-    w.reported |= store(c + r * ldc, dst, {columns.size(), s_.roles.group, line.out_step, s_.roles.out_inner}, problem_.store);
+    const T* src = c + r * ldc;
+    if (roles.contiguous(roles.out_inner, item))
+      w.reported |= store(src, dst, {columns.size(), roles.group, line.out_step, item}, problem_.store);
+    else if (roles.parts == 1)
+      w.reported |= store(src, dst, {columns.size(), roles.group, line.out_step, roles.out_inner}, problem_.store);
+    else
+      for (int64_t i = 0; i < columns.size(); ++i, src += roles.group, dst += line.out_step)
+        w.reported |= store(src, dst, {roles.fused, roles.parts, roles.out_inner, item}, problem_.store);
   }
 }
 

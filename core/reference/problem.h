@@ -19,14 +19,16 @@ enum class Boundary : uint8_t { constant, edge, reflect, symmetric, wrap };
 // The type that computes. `wide` sums integers in 192 bits: exact for anything, for the reference only.
 enum class Compute : uint8_t { f32, f64, u64, wide };
 
+// `order` is the axis's place in the result, in elements of a C-contiguous one: it alone decides which axis plays which
+// part, so that the order of summation, and with it every bit of the result, does not depend on strides.
 struct ConvAxis {
   int64_t in, out, taps, stride, dilation, pad;
   Boundary boundary;
-  int64_t in_step, kernel_step, out_step;
+  int64_t in_step, kernel_step, out_step, order;
 };
 
 struct BatchAxis {
-  int64_t size, in_step, kernel_step, out_step;
+  int64_t size, in_step, kernel_step, out_step, order;
 };
 
 struct Problem {

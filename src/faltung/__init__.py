@@ -22,3 +22,23 @@ from ._precision import precision as precision, set_precision as set_precision
 from ._spec import ConvSpec as ConvSpec
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ConvSpec",
+    "FaltungError",
+    "Kernel",
+    "Plan",
+    "__version__",
+    "clear_cache",
+    "convolve",
+    "correlate",
+    "filters",
+    "get_num_threads",
+    "kernels",
+    "plan_convolve",
+    "plan_correlate",
+    "precision",
+    "set_num_threads",
+    "set_precision",
+    "show_config",
+]

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from . import _core
 from ._dtype import Sample, check_fill, check_result, check_supported, taps_fit_single
 from ._errors import FaltungTypeError, FaltungValueError, with_shapes
-from ._kinds import Restore, to_array
+from ._kinds import to_array
 from ._normalize import PerAxis, mode_padding, normalize_int, normalize_per_axis
 from ._plan import BOUNDARIES, CACHED_CALLS, Plan, Recipe, Request, check_out, prepared, recipe
 from ._precision import check_precision
@@ -226,6 +226,7 @@ def plan_convolve(
     precision: str | None = None,
     result_dtype: DTypeLike | None = None,
     overflow: str = "raise",
+    nan_policy: str = "propagate",
     workers: int | None = None,
     measure: bool = False,
 ) -> Plan:
@@ -243,7 +244,7 @@ def plan_convolve(
         Data type of the result: `convolve`'s `dtype`.
     measure : bool
         Try the candidates once and keep the fastest instead of predicting. One candidate is fast today, so it is kept.
-    mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision, overflow, workers
+    mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision, overflow, nan_policy, workers
         As in `convolve`.
 
     Returns
@@ -265,7 +266,7 @@ def plan_convolve(
     """
     del measure
     options = (True, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision, result_dtype,
-               overflow, "propagate", workers)  # fmt: skip
+               overflow, nan_policy, workers)  # fmt: skip
     return _plan(shape, dtype, k, options)
 
 
@@ -285,6 +286,7 @@ def plan_correlate(
     precision: str | None = None,
     result_dtype: DTypeLike | None = None,
     overflow: str = "raise",
+    nan_policy: str = "propagate",
     workers: int | None = None,
     measure: bool = False,
 ) -> Plan:
@@ -294,7 +296,7 @@ def plan_correlate(
     ----------
     shape, k, mode, dtype, result_dtype, measure
         As in `plan_convolve`.
-    boundary, fill_value, axes, anchor, stride, dilation, method, precision, overflow, workers
+    boundary, fill_value, axes, anchor, stride, dilation, method, precision, overflow, nan_policy, workers
         As in `correlate`.
 
     Returns
@@ -315,7 +317,7 @@ def plan_correlate(
     """
     del measure
     options = (False, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision, result_dtype,
-               overflow, "propagate", workers)  # fmt: skip
+               overflow, nan_policy, workers)  # fmt: skip
     return _plan(shape, dtype, k, options)
 
 
@@ -334,10 +336,8 @@ def clear_cache() -> None:
 def _call(a: Any, k: Any, options: tuple[Any, ...], out: Any) -> Any:
     samples, weak, restore = to_array("a", a)
     taps, kernel_weak, _ = to_array("k", k)
-    out_array, out_restore = _out_array(out)
+    out_array = out if out is None or isinstance(out, np.ndarray) or not hasattr(out, "__dlpack__") else to_array("out", out)[0]
     request, workers = _describe(samples.shape, samples.dtype, weak, taps, kernel_weak, options)
-    if options[12] == "raise":
-        _refuse_nan(a=samples, k=taps)
     how = recipe(request)
     check_out(out_array, how)
     samples, kernel = prepared(samples), prepared(taps)
@@ -345,13 +345,13 @@ def _call(a: Any, k: Any, options: tuple[Any, ...], out: Any) -> Any:
     if out is None and type(a) is np.ndarray and type(k) is np.ndarray and samples is a and kernel is k:
         _remember(a, k, options, how, workers)
     if out is not None:
-        return out if out_restore is None else out
+        return out
     return y[()] if y.ndim == 0 and not hasattr(a, "__dlpack_device__") else restore(y)
 
 
 def _remember(a: Array, k: Array, options: tuple[Any, ...], how: Recipe, workers: int | None) -> None:
     """Later calls with arrays of this shape, strides and type run without passing through Python."""
-    bound = how.bound(a, k, workers) if options[12] == "propagate" else None
+    bound = how.bound(a, k, workers)
     if bound is not None:
         _calls.add(a, k, options, *bound)
 
@@ -366,22 +366,6 @@ def _plan(shape: Any, dtype: DTypeLike, k: Any, options: tuple[Any, ...]) -> Pla
     taps, kernel_weak, _ = to_array("k", k)
     request, workers = _describe(sizes, np.dtype(dtype), False, taps, kernel_weak, options)
     return Plan(request, prepared(taps), workers)
-
-
-def _out_array(out: Any) -> tuple[Any, Restore | None]:
-    if out is None or isinstance(out, np.ndarray) or not hasattr(out, "__dlpack__"):
-        return out, None
-    array, _, restore = to_array("out", out)
-    return array, restore
-
-
-def _refuse_nan(**arrays: Array) -> None:
-    for name, array in arrays.items():
-        if array.dtype.kind not in "biu" and bool(np.isnan(array).any()):
-            where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
-            raise FaltungValueError(
-                f"`{name}` holds NaN (at index {where}) and `nan_policy` is 'raise'; remove it or pass nan_policy='propagate'."
-            )
 
 
 def _describe(
@@ -417,8 +401,8 @@ def _describe(
         flip=flip, shape=shape, kernel_shape=taps.shape, dtype=a.dtype, kernel_dtype=k.dtype, weak=weak,
         kernel_weak=kernel_weak, axes=along, kernel_axes=kernel_axes, mode=mode, boundary=words,
         fill=check_fill(fill_value, a.dtype), padding=padding, stride=strides, dilation=dilations, method=method,
-        precision=check_precision(precision),
-        result=None if result is None else check_result(np.dtype(result), max(a.kind, k.kind)), overflow=overflow,
+        nan_policy=nan_policy, precision=check_precision(precision),
+        result=check_result(result, max(a.kind, k.kind)), overflow=overflow,
         double_taps=kernel_weak and k.kind >= 2 and not taps_fit_single(taps),
     )  # fmt: skip
     return request, _resolve_workers(workers)
@@ -458,8 +442,8 @@ def _resolve_axes(axes: Any, shape: tuple[int, ...], taps: tuple[int, ...]) -> t
         raise FaltungValueError("`axes` (=()) must name at least one axis; leave it out for all.")
     along = []
     for entry in entries:
-        axis = normalize_int("axes", entry, -ndim)
-        if axis >= ndim:
+        axis = normalize_int("axes", entry, -(2**62))
+        if not -ndim <= axis < ndim:
             raise FaltungValueError(f"`axes` (={axes!r}) must lie in [{-ndim}, {ndim - 1}], for `a` has {ndim} axes.")
         along.append(axis % ndim)
     if len(set(along)) != len(along):
@@ -502,7 +486,7 @@ def _check_valid(
     for axis, n, taps_, d in zip(along, sizes, lengths, dilations, strict=True):
         reach = d * (taps_ - 1) + 1
         if reach > n:
-            dilated = f" ({reach} with its dilation)" if d > 1 else ""
+            dilated = f" ({reach} with `dilation` {d})" if d > 1 else ""
             raise FaltungValueError(
                 with_shapes(
                     f"`k` has {taps_} taps{dilated} along axis {axis} and `a` only {n} samples, so mode 'valid' has no "
@@ -515,7 +499,7 @@ def _resolve_anchor(anchor: Any, mode: str, lengths: list[int]) -> tuple[int | N
     if anchor is None:
         return (None,) * len(lengths)
     if mode != "same":
-        raise FaltungValueError(f"`anchor` (={anchor!r}) is for mode 'same'; mode is {mode!r}. Leave it out.")
+        raise FaltungValueError(f"`anchor` (={anchor!r}) is for mode 'same'; `mode` is {mode!r}. Leave it out.")
     anchors = normalize_per_axis("anchor", anchor, len(lengths), 0) if lengths else ()
     for c, taps in zip(anchors, lengths, strict=True):
         if c >= taps:

@@ -125,8 +125,14 @@ def _check_pair(a: Sample, k: Sample, names: tuple[str, str]) -> None:
     )
 
 
-def check_result(dtype: DType, natural_kind: int) -> DType:
+def check_result(wanted: object, natural_kind: int) -> DType | None:
     """The type that the user asks for, where it can be a result; `natural_kind` is that of the operands together."""
+    if wanted is None:
+        return None
+    try:
+        dtype: DType = np.dtype(wanted)  # type: ignore[call-overload]
+    except TypeError:
+        raise FaltungTypeError(f"`dtype` (={wanted!r}) is no data type; faltung gives {_SUPPORTED}.") from None
     native = check_supported("dtype", dtype)
     if native.kind == "b":
         raise FaltungTypeError("`dtype` (=bool) cannot hold sums; use an integer type and compare, as in `y > 0`.")
@@ -139,7 +145,7 @@ def check_result(dtype: DType, natural_kind: int) -> DType:
 
 def works_in_double(a: Sample, k: Sample, natural: DType, result: DType) -> bool:
     """Whether sums are taken in float64 rather than in float32 (half types are summed in float32)."""
-    if part(natural).itemsize > 4 or (result.kind in "fc" and part(result).itemsize > 4 and not is_integer(natural)):
+    if part(natural).itemsize > 4 or (not is_integer(result) and part(result).itemsize > 4 and not is_integer(natural)):
         return True
     exact = all(s.weak or s.kind >= 2 or s.bits <= 16 for s in (a, k))
     return not exact
@@ -147,7 +153,7 @@ def works_in_double(a: Sample, k: Sample, natural: DType, result: DType) -> bool
 
 def taps_fit_single(k: np.ndarray[Any, DType]) -> bool:
     """Whether weak taps rounded to float32 keep a relative error of 2^-24: none is out of its normal range."""
-    parts = np.abs(k.view(part(k.dtype)) if k.dtype.kind == "c" and k.flags.c_contiguous else _parts(k))
+    parts = np.abs(_parts(k))
     finite = parts[np.isfinite(parts) & (parts != 0)]
     return bool(finite.size == 0 or (finite.max() < 2.0**127 and finite.min() >= 2.0**-126))
 

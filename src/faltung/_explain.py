@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Candidate(NamedTuple):
@@ -17,47 +17,50 @@ class Candidate(NamedTuple):
     chosen: bool
 
 
-class Explanation(NamedTuple):
-    """The candidates of a plan and the details of the one that runs."""
+class Explanation(str):
+    """The candidates of a plan and the details of the one that runs: a text, and a table in a notebook."""
 
     title: str
     candidates: tuple[Candidate, ...]
     details: tuple[tuple[str, str], ...]
 
-    def _cells(self) -> list[tuple[str, ...]]:
-        head = ("", "method", "predicted", "extra memory", "promise", "why")
-        return [head] + [
-            (
-                "*" if c.chosen else "",
-                c.method,
-                _time(c.seconds),
-                _bytes(c.extra_bytes),
-                c.promise,
-                c.reason,
-            )
-            for c in self.candidates
-        ]
+    def __new__(
+        cls, title: str, candidates: tuple[Candidate, ...], details: tuple[tuple[str, str], ...]
+    ) -> Explanation:
+        """Lay the table out."""
+        self = super().__new__(cls, _text(title, _cells(candidates), details))
+        self.title, self.candidates, self.details = title, candidates, details
+        return self
 
-    def __str__(self) -> str:
-        cells = self._cells()
-        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-        lines = [self.title]
-        lines += [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
-        ]
-        name_width = max((len(name) for name, _ in self.details), default=0)
-        lines += [f"   {name.ljust(name_width)}  {text}" for name, text in self.details]
-        return "\n".join(lines)
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return self.title, self.candidates, self.details
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
-        head, *rows = self._cells()
+        head, *rows = _cells(self.candidates)
         table = "".join(f"<th>{escape(cell)}</th>" for cell in head)
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         details = "".join(f"<li>{escape(name)}: {escape(text)}</li>" for name, text in self.details)
         return f"<p>{escape(self.title)}</p><table><tr>{table}</tr>{body}</table><ul>{details}</ul>"
+
+
+def _cells(candidates: tuple[Candidate, ...]) -> list[tuple[str, ...]]:
+    head = ("", "method", "predicted", "extra memory", "promise", "why")
+    return [head] + [
+        ("*" if c.chosen else "", c.method, _time(c.seconds), _bytes(c.extra_bytes), c.promise, c.reason)
+        for c in candidates
+    ]
+
+
+def _text(title: str, cells: list[tuple[str, ...]], details: tuple[tuple[str, str], ...]) -> str:
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    lines = [title]
+    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    name_width = max((len(name) for name, _ in details), default=0)
+    lines += [f"   {name.ljust(name_width)}  {text}" for name, text in details]
+    return "\n".join(lines)
 
 
 def _time(seconds: float) -> str:

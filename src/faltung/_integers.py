@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._dtype import holding, integer_range
+from ._dtype import holding, integer_range, is_integer
 from ._errors import FaltungOverflowError, FaltungValueError
 from ._geometry import boundary_index
 
@@ -51,7 +51,7 @@ def _with_range(
     least, most = positive * low + negative * high, positive * high + negative * low
     largest = (positive - negative) * max(-low, high)
     out = recipe.out_dtype
-    if out.kind in "fc":
+    if not is_integer(out):
         if largest <= 2**24 and not recipe.double:
             return Exact("f32", "cast")
         return Exact("f64", "cast")
@@ -100,20 +100,27 @@ def overflow_error(recipe: Recipe, a: Array, k: Array, workers: int | None) -> E
     for suspect in suspects:
         index = tuple(int(i) for i in np.unravel_index(suspect, y.shape))
         if not np.isfinite(y[index]):
+            name = "NaN" if np.isnan(y[index]) else f"{float(y[index])}"
             return FaltungValueError(
-                f"the result at index {index} is {float(y[index])}, which no integer type holds; pass "
-                "`dtype=np.float64`, or replace what is not finite, for instance with `np.nan_to_num`."
+                f"the result at index {index} is {name}, which no integer type holds; pass `dtype=np.float64`, or replace "
+                "what is not finite, for instance with `np.nan_to_num`."
             )
         value = exact_at(recipe, a, k, index) if recipe.exact else int(y[index])
         if floor <= value <= ceiling:
             continue
-        finite = y[np.isfinite(y)]
-        fits = holding(min(value, int(finite.min())), max(value, int(finite.max())))
+        ends = []
+        for at in (np.nanargmin(y), np.nanargmax(y)):
+            end = tuple(int(i) for i in np.unravel_index(at, y.shape))
+            ends.append(exact_at(recipe, a, k, end) if recipe.exact else _finite(y[end], value))
         return FaltungOverflowError(
-            f"the result at index {index} is {value}, beyond {recipe.out_dtype}; pass `dtype=np.{fits}`, which holds "
-            "every result, or `overflow='saturate'` or 'wrap'."
+            f"the result at index {index} is {value}, beyond {recipe.out_dtype}; pass `dtype=np.{holding(*ends)}`, which "
+            "holds every result, or `overflow='saturate'` or 'wrap'."
         )
     raise AssertionError("a value was reported as out of range, and none is")
+
+
+def _finite(value: float, otherwise: int) -> int:
+    return int(value) if np.isfinite(value) else otherwise
 
 
 def exact_at(recipe: Recipe, a: Array, k: Array, index: tuple[int, ...]) -> int:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
-
 from . import _core
 from ._errors import FaltungTypeError, FaltungValueError
 
 
 def version() -> str:
     """The version of the installed package."""
+    from importlib import metadata  # costs 20 ms to import
+
     return metadata.version("faltung")
 
 

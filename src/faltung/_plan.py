@@ -52,6 +52,7 @@ class Request:
     dilation: tuple[int, ...]
     method: str
     precision: str
+    nan_policy: str
     result: DType | None
     overflow: str
     double_taps: bool = False  # weak taps that float32 would not hold to its precision
@@ -114,6 +115,7 @@ class Recipe:
         steps = dict(zip(r.kernel_axes, kernel_strides, strict=True))
         sign = -1 if r.flip else 1
         axes, batch, offset = [], [], 0
+        order = _contiguous(self.out_shape, 1)
         for axis, n in enumerate(r.shape):
             step = steps.get(axis, 0)
             if axis in r.axes and self.spec:
@@ -122,12 +124,12 @@ class Recipe:
                 offset += step * (taps - 1) if r.flip else 0
                 axes.append(
                     (n, self.out_shape[axis], taps, r.stride[i], r.dilation[i], r.padding[i][0],
-                     BOUNDARIES.index(r.boundary[i]), strides[axis], sign * step, out_strides[axis])
+                     BOUNDARIES.index(r.boundary[i]), strides[axis], sign * step, out_strides[axis], order[axis])
                 )  # fmt: skip
             else:
                 batch.append(
                     (self.out_shape[axis], strides[axis] if n > 1 else 0,
-                     step if self.kernel_at.get(axis, 1) > 1 else 0, out_strides[axis])
+                     step if self.kernel_at.get(axis, 1) > 1 else 0, out_strides[axis], order[axis])
                 )  # fmt: skip
         both = all(self.complex) and compute in ("f32", "f64")
         fill = r.fill
@@ -159,7 +161,7 @@ class Recipe:
 
     def bound(self, a: Array, k: Array, workers: int | None) -> tuple[Any, ...] | None:
         """What repeats this call on arrays like these without looking at the data; None where it cannot be."""
-        if self.exact or self.out_dtype.kind not in "fc" or self.complex[0] != (self.out_dtype.kind == "c") or not self.size:
+        if self.exact or self.request.nan_policy == "raise" or _dtype.is_integer(self.out_dtype) or self.complex[0] != (self.out_dtype.kind == "c") or not self.size:
             return None
         out = np.empty(self.out_shape, self.out_dtype)
         names = tuple(_dtype.part(x.dtype).name for x in (a, k, out))
@@ -180,8 +182,10 @@ class Recipe:
 
     def run(self, a: Array, k: Array, out: Array | None, workers: int | None) -> Array:
         """The result, in `out` where it is given; nothing is written there before every error is raised."""
+        if self.request.nan_policy == "raise":
+            _refuse_nan(a=a, k=k)
         result = out
-        simple = not self.exact and self.out_dtype.kind in "fc"
+        simple = not self.exact and not _dtype.is_integer(self.out_dtype)
         if out is None or not simple or _touches(out, a, k) or not _steps_whole(out):
             result = np.empty(self.out_shape, self.out_dtype)
         assert result is not None
@@ -198,7 +202,7 @@ class Recipe:
         return result
 
     def _run_exact(self, a: Array, k: Array, out: Array, workers: int | None) -> None:
-        to_float = out.dtype.kind in "fc"
+        to_float = not _dtype.is_integer(out.dtype)
         how = choose_exact(self, a, k)
         if self.request.method == "reference":
             how = Exact("wide", how.store)
@@ -269,7 +273,7 @@ class Recipe:
         a_strides = _contiguous(self.request.shape, self.request.dtype.itemsize)
         k_strides = _contiguous(self.request.kernel_shape, self.request.kernel_dtype.itemsize)
         out_strides = _contiguous(self.out_shape, self.out_dtype.itemsize)
-        store = "cast" if self.out_dtype.kind in "fc" else "fits"
+        store = "fits" if _dtype.is_integer(self.out_dtype) else "cast"
         core = self._correlation(a_strides, k_strides, out_strides, tuple(parts), compute, store, False)  # type: ignore[arg-type]
         return core.summary()
 
@@ -277,8 +281,8 @@ class Recipe:
         r = self.request
         name = "convolve" if r.flip else "correlate"
         return (
-            f"{name} {r.dtype}{list(r.shape)} with {r.kernel_dtype}{list(r.kernel_shape)} -> "
-            f"{self.out_dtype}{list(self.out_shape)}, mode {r.mode}"
+            f"{name} {r.dtype} {r.shape} with {r.kernel_dtype} {r.kernel_shape} -> {self.out_dtype} {self.out_shape}, "
+            f"mode {r.mode}, boundary {' '.join(dict.fromkeys(r.boundary)) or 'none'}"
         )
 
     def _details(self, detail: dict[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -297,7 +301,7 @@ class Recipe:
 
     def error_bound(self, a: Array, k: Array) -> Array:
         """The bound that `precision` promises at every output, in the units of the result."""
-        if self.exact and self.out_dtype.kind not in "fc":
+        if self.exact and _dtype.is_integer(self.out_dtype):
             return np.zeros(self.out_shape)
         magnitude = recipe(
             replace(
@@ -311,7 +315,7 @@ class Recipe:
         half = {"float16": (2.0**-11, 2.0**-25), "bfloat16": (2.0**-8, 2.0**-134)}.get(self.out_dtype.name)
         if half:
             bound = bound + half[0] * (total + bound) + half[1]
-        elif self.out_dtype.kind in "ui":
+        elif _dtype.is_integer(self.out_dtype):
             bound = bound + 0.5
         return bound
 
@@ -331,6 +335,16 @@ def _natural(a: Sample, k: Sample, forced: bool) -> DType:
     if "uint64" in (a.dtype.name, k.dtype.name):
         return np.dtype(np.int64)
     return np.dtype(np.float32)
+
+
+def _refuse_nan(**arrays: Array) -> None:
+    for name, array in arrays.items():
+        if not _dtype.is_integer(array.dtype) and bool(np.isnan(array).any()):
+            where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
+            raise FaltungValueError(
+                f"`{name}` holds NaN (at index {where}) and `nan_policy` is 'raise'; remove it or pass "
+                "`nan_policy='propagate'`."
+            )
 
 
 def _raw(array: Array) -> Array:
@@ -416,7 +430,7 @@ class Plan:
             raise FaltungValueError(
                 with_shapes("`x` must have exactly the plan's shape; make a plan for this one.", x=a.shape, plan=request.shape)
             )
-        if a.dtype.newbyteorder("=") != request.dtype:
+        if a.dtype != request.dtype:
             raise FaltungTypeError(
                 f"`x` (of {a.dtype}) must have exactly the plan's data type, {request.dtype}; convert it with "
                 f"`.astype({request.dtype.name!r})` or make a plan for {a.dtype}."
@@ -488,8 +502,8 @@ def check_out(out: object, result: Recipe) -> None:
     """Errors for an `out` that cannot take the result."""
     if out is None:
         return
-    if not isinstance(out, np.ndarray):
-        raise FaltungTypeError(f"`out` (a {type(out).__name__}) must be a NumPy array; leave it out to get a new array.")
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise FaltungTypeError(f"`out` (a {type(out).__name__}) must be a plain NumPy array; leave it out to get a new array.")
     if out.shape != result.out_shape:
         raise FaltungValueError(
             with_shapes("`out` must have exactly the shape of the result.", out=out.shape, result=result.out_shape)
