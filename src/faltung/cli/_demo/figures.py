@@ -142,13 +142,16 @@ def signal_plot(
             axes,
         )
         axes.set_xlabel("sample")
+        small = width < 5
         axes.legend(
             ncols=3,
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            handlelength=1.4,
+            loc="lower right" if small else "lower left",
+            bbox_to_anchor=(1, 1) if small else (0, 1),
+            fontsize=9.5 if small else None,
+            handlelength=1.2,
+            handletextpad=0.5,
             borderaxespad=0.2,
-            columnspacing=1.2,
+            columnspacing=1.0,
         )
 
     return draw(make, alt, width, 3.0)

@@ -216,7 +216,12 @@ def _times(content: Content) -> dict[str, str]:
         )
     slower = [item.step.title.lower() for item in content.measured.values() if item.ratio < 1]
     losses = f" Here SciPy is the faster one for: {'; '.join(slower)}." if slower else ""
-    return {"race": "\n".join(rows), "losses": losses}
+    threads = int(content.facts["threads"])
+    return {
+        "race": "\n".join(rows),
+        "losses": losses,
+        "threads_here": "one thread" if threads == 1 else f"{threads} threads",
+    }
 
 
 def _image(pixels: Any, alt: str, caption: str = "") -> str:
