@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "bindings/bindings.h"
+#include "bindings/gil.h"
 
 namespace nb = nanobind;
 
@@ -48,7 +49,7 @@ class Definition final : public Correlation {
 
 // Asked by the calling thread while it works: did Ctrl-C arrive?
 bool interrupted(void*) {
-  nb::gil_scoped_acquire acquire;
+  GilAcquired acquire;
   return PyErr_CheckSignals() != 0;
 }
 
@@ -106,7 +107,7 @@ bool run_correlation(const PyCorrelation& self, const char* in, const char* kern
   if (!release) return self.plan->run(in, taps, y.get(), 1, {}).reported;
   Outcome outcome;
   {
-    nb::gil_scoped_release nogil;
+    GilReleased nogil;
     outcome = self.plan->run(in, taps, y.get(), threads > 0 ? threads : num_threads(), {&interrupted, nullptr});
   }
   if (PyErr_Occurred()) throw nb::python_error();

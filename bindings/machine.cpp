@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "bindings/bindings.h"
+#include "bindings/gil.h"
 #include "core/base/cpu.h"
 #include "core/base/pool.h"
 #include "core/kernels/select.h"
@@ -61,7 +62,7 @@ void bind_machine(nb::module_& m) {
   m.def(
       "fma_ceiling",
       [](bool double_precision, double seconds) {
-        nb::gil_scoped_release release;
+        GilReleased release;
         return double_precision ? fma_ceiling<double>(seconds) : fma_ceiling<float>(seconds);
       },
       nb::arg("double_precision"), nb::arg("seconds") = 0.2,

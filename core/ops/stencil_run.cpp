@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "core/base/float_env.h"
+
 namespace faltung {
 namespace {
 
@@ -496,6 +498,7 @@ void StencilCorrelation<T>::repair_borders(const void* in, const void* kernel, v
 template <class T>
 Outcome StencilCorrelation<T>::run(const void* in, const void* kernel, void* out, int threads, Poll poll) const {
   if (problem_.outputs() == 0) return {};
+  const FloatEnvironment environment;
   const char* source = static_cast<const char*>(in);
   const char* taps = static_cast<const char*>(kernel);
   char* target = static_cast<char*>(out);
