@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> int:
         describe = getattr(error, "format_message", None)
         if describe is None:
             raise
-        if message := describe().strip():  # empty when the help has been shown instead
+        if message := (describe() or "").strip():  # empty when the help has been shown instead
             complain(f"{message.rstrip('.')}; see: faltung --help")
         return 2
     return status if isinstance(status, int) else 0
