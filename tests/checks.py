@@ -43,10 +43,9 @@ def check(op: str, a: Any, k: Any, mode: str = "full", **options: Any) -> Any:
 def oracle(op: str, a: Any, k: Any, mode: str = "full", **options: Any) -> Exact:
     """The exact answer; by NumPy where pure Python would take too long."""
     definition = {name: options[name] for name in DEFINITION if name in options}
-    work = np.asarray(a).size * np.asarray(k).size
-    return (reference if work <= 2000 else quick_reference)(
-        op, np.asarray(a), np.asarray(k), mode, **definition
-    )
+    a, k = numbers(a), numbers(k)
+    define = reference if a.size * k.size <= 2000 else quick_reference
+    return define(op, a, k, mode, **definition)
 
 
 def compare(
@@ -121,7 +120,7 @@ def assert_keeps_promise(got: np.ndarray, want: Exact) -> None:
     """
     dtype = got.dtype
     if dtype.kind == "c" and want.imag is None:
-        want = Exact(want.real, 0 * want.magnitude, want.magnitude, want.taps)
+        want = Exact(want.real, np.zeros_like(want.real), want.magnitude, want.taps)
     limit = allowance(want, dtype)
     exact_size = (
         np.hypot(as_float(want.real), as_float(want.imag))

@@ -66,8 +66,8 @@ def test_every_small_height_and_width(dtype, op, boundary):
     # Images smaller than a tile of rows, than a vector, than the kernel.
     rng = np.random.default_rng(2)
     k = draw(rng, (3, 5), dtype)
-    for height in (1, 2, 3, 4, 5, 7, 11):
-        for width in (1, 2, 4, 5, 9, 16, 17, 34):
+    for height in (1, 2, 3, 5, 8):
+        for width in (1, 2, 5, 9, 16, 17, 34):
             check(op, draw(rng, (height, width), dtype), k, "same", boundary=boundary)
 
 
