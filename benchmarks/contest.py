@@ -14,8 +14,8 @@ from .peers import PEERS
 from .problem import Array, Problem, Reference, Verdict, judge, reference
 from .rows import Row, shrunk, size_of
 
-QUICK_SIZE = 96
-"""Samples along an axis in a quick run."""
+QUICK_SIZE = {1: 96, 2: 96, 3: 32}
+"""Samples along an axis in a quick run, by the number of axes."""
 
 
 @dataclass
@@ -111,8 +111,9 @@ def contestants(row: Row) -> tuple[Contestant, ...]:
 def measure(row: Row, threads: tuple[int, ...], *, budget: float, quick: bool,
             extra: tuple[Contestant, ...] = ()) -> list[Result]:  # fmt: skip
     """Run a row once for every number of threads."""
-    make = shrunk(row, QUICK_SIZE) if quick else row.make
-    problem = make(np.random.default_rng(0))
+    problem = row.make(np.random.default_rng(0))
+    if quick:
+        problem = shrunk(row, QUICK_SIZE[problem.a.ndim])(np.random.default_rng(0))
     ref = reference(problem)
     if row.kind == "scaling":
         return [_scaling(row, problem, ref, budget, quick)]

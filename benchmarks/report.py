@@ -103,15 +103,15 @@ def cells(result: Result) -> tuple[str, ...]:
     if result.extra_bytes is not None and result.extra_allowed is not None:
         over = " OVER" if result.extra_bytes > result.extra_allowed else ""
         extra = f"{result.extra_bytes / 2**20:.2f} of {result.extra_allowed / 2**20:.2f}{over}"
-    ratio = "-" if result.ratio is None else f"{result.ratio:.2f}"
+    ratio = "-" if result.ratio is None else f"{result.ratio:.3g}"
     if result.ratio is not None and result.ratio_any is not None and result.ratio_any < 0.995 * result.ratio:
-        ratio += f" ({result.ratio_any:.2f} any)"
+        ratio += f" ({result.ratio_any:.3g} any)"
     return (
         result.row, str(result.threads), result.best or "-", _ms(peer), _ms(ours),
-        ratio, "-" if result.ratio_fastest is None else f"{result.ratio_fastest:.2f}",
+        ratio, "-" if result.ratio_fastest is None else f"{result.ratio_fastest:.3g}",
         "-" if result.target is None else f"{result.target:g}",
         result.status, _error(ours), _error(peer),
-        "-" if result.gflops is None else f"{result.gflops:.1f}", extra,
+        "-" if result.gflops is None else f"{result.gflops:.3g}", extra,
     )  # fmt: skip
 
 

@@ -122,7 +122,7 @@ class TestJudge:
 @pytest.mark.parametrize("name", ["1d-f32-8", "2d-f32-5x5"])
 def test_a_wrong_contestant_is_never_timed(name: str) -> None:
     chosen = row(name)
-    problem = rows.shrunk(chosen, contest.QUICK_SIZE)(np.random.default_rng(0))
+    problem = rows.shrunk(chosen, 96)(np.random.default_rng(0))
     right = reference(problem).exact.astype(problem.dtype)
     players = (contest.fake(right, "right"), contest.fake(np.roll(right, 1), "shifted"))
     (result,) = contest.measure(chosen, (1,), budget=0.0, quick=True, extra=players)
