@@ -1,12 +1,31 @@
-// Lines of the input as a tile reads them: in place where they lie right, else converted into scratch with their boundaries.
+// Lines of the input packed for a tile: converted, with their boundaries, strided samples brought together.
 #pragma once
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
+#include <vector>
 
 #include "core/kernels/convert.h"
 #include "core/ops/stencil_plan.h"
 
 namespace faltung {
+
+// How the lines of one unit are packed, worked out once for all of them: stretches of the array, and single groups that stand
+// outside it. Positions in the packed line are elements.
+struct LinePlan {
+  struct Stretch {
+    int64_t source, step, groups, at;  // bytes from the line's start, bytes between groups
+  };
+  struct Outside {
+    int64_t at, source, copy;  // source in bytes, or -1 for the constant; copy: where the same group stands packed, or -1
+  };
+  struct Rest {
+    int64_t at, end;  // what a partial vector reads beyond the last column: zeros, for garbage may be subnormal and slow
+  };
+  std::vector<Stretch> stretches;
+  std::vector<Outside> outside;
+  std::vector<Rest> rests;
+};
 
 template <class T>
 class LinePacker {
@@ -16,58 +35,78 @@ class LinePacker {
     load_(problem.fill, {1, problem.parts(), 0, kItemSize[int(problem.in)]}, fill_);
   }
 
-  // One sample of the constant boundary, part by part.
-  T fill(int64_t element) const { return fill_[element % problem_.parts()]; }
-
   void fill_line(T* dst, int64_t elements) const {
-    for (int64_t i = 0; i < elements; ++i) dst[i] = fill(i);
+    if (problem_.parts() == 1) {
+      std::fill(dst, dst + elements, fill_[0]);
+      return;
+    }
+    for (int64_t i = 0; i < elements; i += 2) dst[i] = fill_[0], dst[i + 1] = fill_[1];
   }
 
-  // Packs what the output columns of `parts` (one or two intervals, side by side) read from the line at `src`
-  // (null: a line of the constant).
-  void pack(const char* src, const Layout& layout, const Interval* intervals, int count, T* dst) const {
+  // Plans what the output columns of one or two intervals, side by side, read.
+  void plan(const Layout& layout, const Interval* intervals, int count, LinePlan& plan) const {
     const ConvAxis& line = s_.roles.line;
     const int64_t group = s_.roles.group;
-    if (!src) return fill_line(dst, layout.length);
+    plan.stretches.clear();
+    plan.outside.clear();
+    plan.rests.clear();
     for (size_t phase = 0; phase < s_.phase_taps.size(); ++phase) {
       const int64_t taps = s_.phase_taps[phase];
-      T* at = dst + layout.base[phase];
+      int64_t at = layout.base[phase];
+      const int64_t end = phase + 1 < s_.phase_taps.size() ? layout.base[phase + 1] : layout.length;
       for (int i = 0; i < count; ++i) {
         const int64_t first = intervals[i].begin * line.stride + int64_t(phase) * line.dilation - line.pad;
         if (layout.per_tap) {
-          for (int64_t t = 0; t < taps; ++t)
-            segment(src, first + t * s_.line_phases * line.dilation, intervals[i].size(), at + t * layout.step);
+          for (int64_t t = 0; t < taps; ++t, at += layout.step) {
+            segment(first + t * s_.line_phases * line.dilation, intervals[i].size(), at, plan);
+            plan.rests.push_back({at + intervals[i].size() * group, std::min(end, at + layout.step)});
+          }
         } else {
           const int64_t n = intervals[i].size() + (taps - 1) * s_.line_step;
-          segment(src, first, n, at);
+          segment(first, n, at, plan);
           at += n * group;
         }
       }
-      // What a partial vector reads beyond the last column: zeros, for garbage may be subnormal and slow.
-      T* const end = dst + (phase + 1 < s_.phase_taps.size() ? layout.base[phase + 1] : layout.length);
-      if (layout.per_tap) {
-        const int64_t used = intervals[0].size() * group;
-        for (int64_t t = 0; t < taps; ++t)
-          std::fill(at + t * layout.step + used, std::min(end, at + (t + 1) * layout.step), T(0));
-      } else {
-        std::fill(at, end, T(0));
-      }
+      if (!layout.per_tap) plan.rests.push_back({at, end});
     }
   }
 
+  // Packs the line at `src`; null stands for a line of the constant.
+  void pack(const char* src, const Layout& layout, const LinePlan& plan, T* dst) const {
+    if (!src) return fill_line(dst, layout.length);
+    for (const LinePlan::Stretch& s : plan.stretches) load(src + s.source, s.step, s.groups, dst + s.at);
+    const int64_t group = s_.roles.group;
+    for (const LinePlan::Outside& o : plan.outside) {
+      if (o.copy >= 0) {
+        for (int64_t g = 0; g < group; ++g) dst[o.at + g] = dst[o.copy + g];
+      } else if (o.source < 0) {
+        fill_line(dst + o.at, group);
+      } else {
+        load(src + o.source, 0, 1, dst + o.at);
+      }
+    }
+    for (const LinePlan::Rest& r : plan.rests) std::fill(dst + r.at, dst + r.end, T(0));
+  }
+
  private:
-  // n samples, line.stride apart, the first at position `first` of the line, which may lie outside.
-  void segment(const char* src, int64_t first, int64_t n, T* dst) const {
+  // n groups, line.stride apart, the first at position `first` of the line, which may lie outside.
+  void segment(int64_t first, int64_t n, int64_t at, LinePlan& plan) const {
     const ConvAxis& line = s_.roles.line;
     const int64_t group = s_.roles.group, stride = line.stride;
     const int64_t lead = std::clamp<int64_t>(first < 0 ? (-first + stride - 1) / stride : 0, 0, n);
     const int64_t last = line.in - 1 - first;
     const int64_t stop = last < 0 ? lead : std::clamp<int64_t>(last / stride + 1, lead, n);
     if (stop > lead)
-      load(src + (first + lead * stride) * line.in_step, line.in_step * stride, stop - lead, dst + lead * group);
-    const Interval packed{first + lead * stride, first + stop * stride};
-    for (int64_t i = 0; i < lead; ++i) outside(src, first + i * stride, packed, dst, lead, dst + i * group);
-    for (int64_t i = stop; i < n; ++i) outside(src, first + i * stride, packed, dst, lead, dst + i * group);
+      plan.stretches.push_back({(first + lead * stride) * line.in_step, line.in_step * stride, stop - lead, at + lead * group});
+    const auto outside = [&](int64_t i) {
+      const int64_t from = boundary_index(first + i * stride, line.in, line.boundary);
+      const int64_t packed = from - (first + lead * stride);
+      const bool stands = from >= 0 && packed >= 0 && packed % stride == 0 && packed / stride < stop - lead;
+      plan.outside.push_back({at + i * group, from < 0 ? -1 : from * line.in_step,
+                              stands ? at + (lead + packed / stride) * group : -1});
+    };
+    for (int64_t i = 0; i < lead; ++i) outside(i);
+    for (int64_t i = stop; i < n; ++i) outside(i);
   }
 
   // n groups, `step` bytes apart.
@@ -80,19 +119,6 @@ class LinePacker {
       load_(src, {n, r.group, step, r.in_inner}, dst);
     else
       for (int64_t i = 0; i < n; ++i) load_(src + i * step, {r.fused, r.parts, r.in_inner, item}, dst + i * r.group);
-  }
-
-  void outside(const char* src, int64_t position, Interval packed, const T* line_start, int64_t lead, T* dst) const {
-    const int64_t group = s_.roles.group;
-    const int64_t from = boundary_index(position, s_.roles.line.in, s_.roles.line.boundary);
-    if (from < 0) {
-      for (int64_t g = 0; g < group; ++g) dst[g] = fill(g);
-    } else if (s_.roles.line.stride == 1 && from >= packed.begin && from < packed.end) {
-      const T* copy = line_start + (lead + from - packed.begin) * group;
-      for (int64_t g = 0; g < group; ++g) dst[g] = copy[g];
-    } else {
-      load(src + from * s_.roles.line.in_step, 0, 1, dst);
-    }
   }
 
   const Problem& problem_;

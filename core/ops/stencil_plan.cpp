@@ -7,9 +7,11 @@ namespace faltung {
 namespace {
 
 constexpr int64_t kChain = 256;               // terms a register sums from zero
-constexpr int64_t kPackedBytes = 256 * 1024;  // converted lines of a unit: half of a small L2
-constexpr int64_t kStripTiles = 8;            // tile heights a strip
-constexpr int64_t kUnitWork = 4 << 20;        // multiply-adds a unit, about: 50 to 100 microseconds
+constexpr int64_t kPackedBytes = 448 * 1024;  // packed lines of a unit: they live in L2
+constexpr int64_t kStripRows = 96;            // rows a strip, about: the overlap of strips is read twice
+constexpr int64_t kUnitWork = 32 << 20;       // multiply-adds a unit, about: 0.4 milliseconds
+constexpr int64_t kLineElements = 16;         // elements a cache line holds at most
+constexpr int64_t kCacheWay = 4096;           // lines this far apart share a cache set
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -98,6 +100,9 @@ Interval inside(const ConvAxis& a) {
 
 namespace {
 
+// Whether lines `step` bytes apart crowd into few cache sets.
+bool crowded(int64_t step) { return std::gcd(step, kCacheWay) >= kCacheWay / 4; }
+
 Layout packed_layout(const StencilSchedule& s, int64_t columns, int64_t round_to) {
   const int64_t width = ceil_div(columns * s.roles.group, round_to) * round_to;
   Layout layout;
@@ -108,6 +113,9 @@ Layout packed_layout(const StencilSchedule& s, int64_t columns, int64_t round_to
     layout.base.push_back(layout.length);
     layout.length += width + (taps - 1) * layout.step;
   }
+  // An odd number of cache lines, so that the rows of a tile spread over all sets.
+  layout.length = ceil_div(layout.length, kLineElements) * kLineElements;
+  if (layout.length / kLineElements % 2 == 0) layout.length += kLineElements;
   return layout;
 }
 
@@ -141,7 +149,6 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
   s.outer_outputs = outer.outputs;
   s.panels = outer.panels * int64_t(s.class_taps.size());
 
-  const int64_t tile_rows = s.blocked_line ? (block == limits.lanes ? limits.tall_rows : limits.rows) : limits.rows;
   if (s.blocked_line) {
     s.block = block;
     s.block_taps = block / tap_elements;
@@ -163,10 +170,16 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
   s.in_place = same_in && line.stride == 1 && (line.in == 1 || line.in_step == group * item) &&
                s.roles.contiguous(s.roles.in_inner, item) && whole_rows(rows, item, rows.in_step) &&
                s.interior.size() * group >= (s.blocked_line ? s.block : limits.lanes);
+  // The tall tile where a line serves several rows often enough; in place only where its rows spread over the cache.
+  s.tall = !s.blocked_line && outer.panels * most_class_taps > 3 && class_rows >= limits.tall_rows / 2;
+  if (s.tall && (crowded(rows.in_step * s.row_classes) || most_class_taps > 3)) s.in_place = false;
+  if (!s.in_place && class_rows >= limits.tall_rows / 2 && most_class_taps > 1) s.tall = !s.blocked_line;
+  s.tile_rows = s.tall || (s.blocked_line && block == limits.lanes) ? limits.tall_rows : limits.rows;
+  const int64_t tile_rows = s.tile_rows;
   s.out_in_place = same_out && (line.out == 1 || line.out_step == group * out_item) &&
                    s.roles.contiguous(s.roles.out_inner, out_item) && whole_rows(rows, out_item, rows.out_step);
 
-  s.strip_rows = s.blocked_line ? 1 : std::max<int64_t>(1, std::min(class_rows, kStripTiles * tile_rows));
+  s.strip_rows = s.blocked_line ? 1 : std::max<int64_t>(1, std::min(class_rows, kStripRows / tile_rows * tile_rows));
   s.block_columns = columns;
   const int64_t least_columns = ceil_div(s.blocked_line ? tile_rows * s.block : limits.vectors * limits.lanes, group);
   const auto line_bytes = [&](int64_t c) {
@@ -197,12 +210,14 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
     else
       break;
   }
+  // Whole tiles a strip; the last one takes the remainder.
+  if (s.strip_rows > tile_rows) s.strip_rows = s.strip_rows / tile_rows * tile_rows;
   s.row_strips = std::max<int64_t>(1, class_rows / s.strip_rows);
-  s.strip_rows = ceil_div(class_rows, s.row_strips);
+  s.last_strip_rows = class_rows - (s.row_strips - 1) * s.strip_rows;
   s.column_blocks = std::max<int64_t>(1, ceil_div(columns, s.block_columns));
   s.block_columns = ceil_div(columns, s.column_blocks);
 
-  const int64_t tile_table = s.blocked_line ? limits.tall_rows + s.block_rows : s.strip_rows + limits.rows + most_class_taps;
+  const int64_t tile_table = s.blocked_line ? limits.tall_rows + s.block_rows : std::max(s.strip_rows, s.last_strip_rows) + most_class_taps;
   s.panel_stride = tile_table;
 
   // Calls, and the order of the packed weights.

@@ -60,22 +60,23 @@ Shapes<T>::Shapes(const StencilTable<T>& table, bool complex_weights) {
     limits_.vectors = std::max(limits_.vectors, s.vectors);
     limits_.tall_rows = std::max(limits_.tall_rows, s.rows);
   }
+  for (const Shape<T>& s : shapes_) widest_[size_t(s.rows)] = std::max(widest_[size_t(s.rows)], s.vectors);
   for (const Shape<T>& s : shapes_)
     if (s.vectors == limits_.vectors) limits_.rows = std::max(limits_.rows, s.rows);
 }
 
 template <class T>
-const Shape<T>& Shapes<T>::pick(int64_t available, int64_t vectors) const {
-  const Shape<T>* best = nullptr;
+int64_t Shapes<T>::next(int64_t left, int64_t strip, bool tall) const {
+  if (tall && left >= limits_.tall_rows) return limits_.tall_rows;
+  int64_t best = 1;
   double best_cost = 0;
-  for (int rows = 1; rows <= limits_.rows && rows <= available; ++rows) {
-    const Shape<T>* s = grid_[size_t(rows)][size_t(vectors)];
-    if (!s) continue;
-    const int64_t count = (available + rows - 1) / rows;
-    const double cost = double(count) * (rows + 1.5);  // a tile's fixed cost is about that of 1.5 rows
-    if (!best || cost < best_cost) best = s, best_cost = cost;
+  for (int64_t rows = 1; rows <= (tall ? limits_.tall_rows : limits_.rows) && rows <= strip; ++rows) {
+    if (widest_[size_t(rows)] == 0) continue;
+    const int64_t count = (left + rows - 1) / rows;
+    const double cost = double(count) * (double(rows) + 1.5);  // a tile's fixed cost is about that of 1.5 rows
+    if (rows == 1 || cost < best_cost) best = rows, best_cost = cost;
   }
-  return *best;
+  return best;
 }
 
 template <class T>
@@ -87,6 +88,7 @@ struct StencilCorrelation<T>::Workspace {
   StencilRun<T>* runs;
   T* weights;  // of one kernel, where the batch has several
   int64_t kernel_item = -1;
+  LinePlan line_plan;
   bool filled = false, reported = false, finite = true;
 };
 
@@ -124,14 +126,16 @@ StencilCorrelation<T>::StencilCorrelation(const Problem& problem, Isa isa)
   // A converted output passes through the tile buffer in pieces of 1024 elements, packed blocks whole.
   const int64_t piece = (std::min<int64_t>(1024, s_.interior.size() * group) + round * group - 1) / (round * group) * (round * group);
   tile_elements_ = s_.in_place && !s_.out_in_place ? std::max(widest, piece) : widest;
-  tile_bytes_ = aligned(size_t((s_.blocked_line ? 1 : limits.rows) * tile_elements_) * sizeof(T));
+  tile_bytes_ = aligned(size_t((s_.blocked_line ? 1 : s_.tall ? limits.tall_rows : limits.rows) * tile_elements_) * sizeof(T));
   fill_bytes_ = aligned(size_t(s_.block_columns * group + (s_.roles.line.taps - 1) * s_.direct.step + s_.block) * sizeof(T));
-  if (!s_.in_place) fill_bytes_ = 0;
+  const auto constant = [](const ConvAxis& a) { return a.boundary == Boundary::constant && inside(a).size() < a.out; };
+  const bool lines_outside = constant(s_.roles.rows) || std::any_of(s_.roles.outer.begin(), s_.roles.outer.end(), constant);
+  if (!s_.in_place || !lines_outside) fill_bytes_ = 0;
   runs_bytes_ = aligned(run_count * sizeof(StencilRun<T>));
   weight_bytes_ = aligned(s_.weight_offsets.size() * size_t(parts) * sizeof(T));
 
-  const Shape<T>& full = s_.blocked_line && s_.block == limits.lanes
-                             ? shapes_.at(limits.tall_rows, 1)
+  const Shape<T>& full = s_.tile_rows == limits.tall_rows && !(s_.blocked_line && s_.block != limits.lanes)
+                             ? shapes_.at(limits.tall_rows, shapes_.widest(limits.tall_rows))
                              : shapes_.at(limits.rows, s_.blocked_line ? s_.block / limits.lanes : limits.vectors);
   int group_size = 0;
   for (const Call& c : s_.calls) group_size = std::max(group_size, c.group);
@@ -240,10 +244,9 @@ void StencilCorrelation<T>::tiles(const Shape<T>& shape, const T* const* table, 
 template <class T>
 void StencilCorrelation<T>::sweep(const T* const* table, const Layout& layout, int64_t rows, int64_t x, int64_t elements,
                                   T* c, int64_t ldc, bool overlap, Workspace& w) const {
-  const TileLimits limits = shapes_.limits();
-  const int64_t lanes = limits.lanes, width = limits.vectors * lanes;
+  const int64_t lanes = shapes_.limits().lanes, most = shapes_.widest(rows), width = most * lanes;
   const int64_t full = elements / width, rest = elements - full * width;
-  if (full > 0) tiles(shapes_.at(rows, limits.vectors), table, layout, x, full, width, c, ldc, w);
+  if (full > 0) tiles(shapes_.at(rows, most), table, layout, x, full, width, c, ldc, w);
   if (rest == 0) return;
   const int64_t vectors = (rest + lanes - 1) / lanes;
   if (!overlap) {
@@ -296,14 +299,13 @@ template <class T>
 void StencilCorrelation<T>::direct_columns(const Unit& u, Interval columns, Workspace& w) const {
   const ConvAxis& line = s_.roles.line;
   const int64_t group = s_.roles.group, elements = columns.size() * group, x = columns.begin * group;
-  if (!w.filled) {
-    packer_.fill_line(w.fill, int64_t(fill_bytes_ / sizeof(T)));
-    w.filled = true;
-  }
   resolve(u, s_.direct, w);
   const auto in_place = [&](int64_t panel, int64_t entry) {
     const char* p = line_of(u, panel, entry);
-    return p ? reinterpret_cast<const T*>(p) - line.pad * group : w.fill - x;
+    if (p) return reinterpret_cast<const T*>(p) - line.pad * group;
+    if (!w.filled) packer_.fill_line(w.fill, int64_t(fill_bytes_ / sizeof(T)));
+    w.filled = true;
+    return const_cast<const T*>(w.fill) - x;
   };
   const ConvAxis& rows = s_.roles.rows;
   const auto out_line = [&](int64_t row) {
@@ -336,9 +338,8 @@ void StencilCorrelation<T>::direct_columns(const Unit& u, Interval columns, Work
     const int64_t entries = u.rows() + s_.class_taps[size_t(p) % s_.class_taps.size()] - 1;
     for (int64_t i = 0; i < entries; ++i) w.table[p * most + i] = in_place(p, i);
   }
-  const Shape<T>& shape = shapes_.pick(u.rows(), shapes_.limits().vectors);
-  const int64_t tile_rows = shape.rows;
-  for (int64_t r = 0; r < u.rows(); r += tile_rows) {
+  for (int64_t r = 0, tile_rows = 0; r < u.rows(); r += tile_rows) {
+    tile_rows = shapes_.next(u.rows() - r, u.rows(), s_.tall);
     const int64_t row = std::min(r, u.rows() - tile_rows);
     if (s_.out_in_place) {
       const int64_t ldc = rows.out == 1 ? 0 : rows.out_step * s_.row_classes / int64_t(sizeof(T));
@@ -372,6 +373,7 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
   const int64_t ldc = (elements + round - 1) / round * round;
   const bool to_out = s_.out_in_place && count == 1 && elements >= round;
   resolve(u, layout, w);
+  packer_.plan(layout, intervals, count, w.line_plan);
   const auto store = [&](int64_t row, int64_t rows) {
     store_rows(u, row, rows, intervals[0], w.tile, ldc, w);
     if (count == 2) store_rows(u, row, rows, intervals[1], w.tile + (intervals[0].size() + gap) * group, ldc, w);
@@ -386,7 +388,7 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
     for (int64_t row = 0; row < u.rows(); ++row) {
       for (int64_t p = 0; p < s_.panels; ++p) {
         T* packed = w.lines + p * layout.length;
-        packer_.pack(line_of(u, p, row), layout, intervals, count, packed);
+        packer_.pack(line_of(u, p, row), layout, w.line_plan, packed);
         for (int64_t i = 0; i < entries; ++i) w.table[p * s_.panel_stride + i] = packed + i * s_.block;
       }
       blocked_line(w.table, layout, 0, elements, to_out ? out_line(row) : w.tile, to_out, w);
@@ -394,19 +396,18 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
     }
     return;
   }
-  const Shape<T>& shape = shapes_.pick(u.rows(), shapes_.limits().vectors);
-  const int64_t tile_rows = shape.rows;
   for (int64_t p = 0; p < s_.panels; ++p) {
     const int64_t taps = s_.class_taps[size_t(p) % s_.class_taps.size()];
     const int64_t entries = u.rows() + taps - 1;
     T* packed = w.lines + p * s_.panel_stride * layout.length;
     for (int64_t i = 0; i < entries; ++i, packed += layout.length) {
-      packer_.pack(line_of(u, p, i), layout, intervals, count, packed);
+      packer_.pack(line_of(u, p, i), layout, w.line_plan, packed);
       w.table[p * s_.panel_stride + i] = packed;
     }
   }
   const int64_t tall = rows.out_step * s_.row_classes / int64_t(sizeof(T));
-  for (int64_t r = 0; r < u.rows(); r += tile_rows) {
+  for (int64_t r = 0, tile_rows = 0; r < u.rows(); r += tile_rows) {
+    tile_rows = shapes_.next(u.rows() - r, u.rows(), s_.tall);
     const int64_t row = std::min(r, u.rows() - tile_rows);
     sweep(w.table + row, layout, tile_rows, 0, elements, to_out ? out_line(row) : w.tile, to_out ? tall : ldc, to_out, w);
     if (!to_out) store(row, tile_rows);
@@ -432,8 +433,8 @@ void StencilCorrelation<T>::run_unit(int64_t unit, const char* in, const char* k
   const int64_t strip = take(s_.row_strips);
   u.row_class = take(s_.row_classes);
   const int64_t class_rows = std::max<int64_t>(0, (rows.out - u.row_class + s_.row_classes - 1) / s_.row_classes);
-  u.row_begin = part(strip, class_rows, s_.row_strips);
-  u.row_end = part(strip + 1, class_rows, s_.row_strips);
+  u.row_begin = std::min(strip * s_.strip_rows, class_rows);
+  u.row_end = strip + 1 == s_.row_strips ? class_rows : std::min(u.row_begin + s_.strip_rows, class_rows);
   if (u.rows() == 0 || u.columns.size() == 0) return;
   for (size_t a = s_.roles.outer.size(); a-- > 0;) {
     u.outer[a] = take(s_.roles.outer[a].out);

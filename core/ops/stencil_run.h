@@ -20,12 +20,14 @@ class Shapes {
   TileLimits limits() const { return limits_; }
   bool has(int64_t rows, int64_t vectors) const { return grid_[size_t(rows)][size_t(vectors)] != nullptr; }
   const Shape<T>& at(int64_t rows, int64_t vectors) const { return *grid_[size_t(rows)][size_t(vectors)]; }
-  // The shape for `available` rows at this many vectors: the least work, partial tiles counted whole.
-  const Shape<T>& pick(int64_t available, int64_t vectors) const;
+  int64_t widest(int64_t rows) const { return widest_[size_t(rows)]; }
+  // Rows of the next tile where `left` rows of a strip are left: the least work, a partial tile counted whole.
+  int64_t next(int64_t left, int64_t strip, bool tall) const;
 
  private:
   std::vector<Shape<T>> shapes_;
   std::array<std::array<const Shape<T>*, 8>, 32> grid_{};
+  std::array<int, 32> widest_{};
   TileLimits limits_{};
 };
 

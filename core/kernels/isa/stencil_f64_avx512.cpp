@@ -13,12 +13,12 @@ constexpr StencilKernel<double> kRows[] = {
     FALTUNG_ROWS_8(FALTUNG_ROW, double, 64, f64, avx512, 1, 3),
     FALTUNG_ROWS_8(FALTUNG_ROW, double, 64, f64, avx512, 1, 2),
     FALTUNG_ROWS_8(FALTUNG_ROW, double, 64, f64, avx512, 1, 1),
-    FALTUNG_ROWS_8(FALTUNG_ROW, double, 64, f64, avx512, 12, 1),
+    FALTUNG_ROWS_8(FALTUNG_ROW, double, 64, f64, avx512, 20, 1),
     FALTUNG_ROWS_4(FALTUNG_ROW_COMPLEX, double, 64, f64, avx512, 4, 2),
     FALTUNG_ROWS_4(FALTUNG_ROW_COMPLEX, double, 64, f64, avx512, 4, 1),
     FALTUNG_ROWS_4(FALTUNG_ROW_COMPLEX, double, 64, f64, avx512, 1, 2),
     FALTUNG_ROWS_4(FALTUNG_ROW_COMPLEX, double, 64, f64, avx512, 1, 1),
-    FALTUNG_ROWS_4(FALTUNG_ROW_COMPLEX, double, 64, f64, avx512, 8, 1),
+    FALTUNG_ROWS_4(FALTUNG_ROW_COMPLEX, double, 64, f64, avx512, 10, 1),
 };
 }  // namespace
 }  // namespace faltung
