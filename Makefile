@@ -86,12 +86,25 @@ format: setup  ## Rewrite Python and C++ in the house's format
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/clang-format -i $(CXX_CODE)
 
-sanitize: setup  ## C++ core tests under the address and undefined-behaviour sanitizers
-	@mkdir -p build
-	@$(CMAKE) -S . -B build/sanitize -DCMAKE_BUILD_TYPE=RelWithDebInfo -DFALTUNG_BUILD_PYTHON=OFF -DFALTUNG_BUILD_TESTS=ON \
-		-DFALTUNG_SANITIZE=address,undefined > build/sanitize.log || { cat build/sanitize.log; exit 1; }
-	@$(BIN)/cmake --build build/sanitize > build/sanitize.log || { cat build/sanitize.log; exit 1; }
-	@$(BIN)/ctest --test-dir build/sanitize/core --output-on-failure --no-tests=error --progress
+# The extension too, so that the operation runs under the sanitizers and not the pool alone: its tests import a copy of
+# the package with the sanitized extension (-S keeps the editable one out of sight).
+SANITIZED := build/sanitize
+SANITIZED_TESTS := $(wildcard $(addprefix tests/,test_reference.py test_convolve_[!i]*.py test_promise.py test_plan.py))
+sanitize: setup  ## C++ core and the operation under the address and undefined-behaviour sanitizers
+	@echo "faltung: building with sanitizers (some minutes)"
+	@mkdir -p $(SANITIZED)/site
+	@$(CMAKE) -S . -B $(SANITIZED) -DCMAKE_BUILD_TYPE=RelWithDebInfo -DFALTUNG_BUILD_TESTS=ON \
+		-DFALTUNG_SANITIZE=address,undefined -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+		-Dnanobind_DIR=$$($(BIN)/python -m nanobind --cmake_dir) > $(SANITIZED).log || { cat $(SANITIZED).log; exit 1; }
+	@$(BIN)/cmake --build $(SANITIZED) --target faltung_core_tests _core > $(SANITIZED).log || { cat $(SANITIZED).log; exit 1; }
+	@$(BIN)/ctest --test-dir $(SANITIZED)/core --output-on-failure --no-tests=error
+	@rm -rf $(SANITIZED)/site/faltung && cp -r src/faltung $(SANITIZED)/site && rm -f $(SANITIZED)/site/faltung/_core*
+	@cp $(SANITIZED)/bindings/_core*.so $(SANITIZED)/site/faltung
+	@compiler=$$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' $(SANITIZED)/CMakeCache.txt); \
+		LD_PRELOAD="$$($$compiler -print-file-name=libasan.so) $$($$compiler -print-file-name=libstdc++.so)" \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+		PYTHONPATH=$(SANITIZED)/site:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+		$(BIN)/python -S -m pytest -q -p no:cacheprovider $(SANITIZED_TESTS) $(ARGS)
 
 # ---- ship -------------------------------------------------------------------------------------------------------
 
