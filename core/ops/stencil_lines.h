@@ -25,6 +25,8 @@ struct LinePlan {
   std::vector<Stretch> stretches;
   std::vector<Outside> outside;
   std::vector<Rest> rests;
+  // Short lines of the array's own type, element by element: position in the line, or -1 for the constant.
+  std::vector<int64_t> gather;
 };
 
 template <class T>
@@ -71,9 +73,36 @@ class LinePacker {
     }
   }
 
+  // For borders read in place: few elements, so a list of them beats calls for each stretch.
+  void plan_gather(LinePlan& plan) const {
+    constexpr int64_t kLongest = 256;
+    const Roles& r = s_.roles;
+    const int64_t item = int64_t(sizeof(T));
+    plan.gather.clear();
+    int64_t elements = 0;
+    for (const LinePlan::Stretch& s : plan.stretches) elements = std::max(elements, s.at + s.groups * r.group);
+    for (const LinePlan::Outside& o : plan.outside) elements = std::max(elements, o.at + r.group);
+    if (elements > kLongest) return;
+    plan.gather.assign(size_t(elements), -1);
+    for (const LinePlan::Stretch& s : plan.stretches)
+      for (int64_t i = 0; i < s.groups * r.group; ++i) plan.gather[size_t(s.at + i)] = s.source / item + i;
+    for (const LinePlan::Outside& o : plan.outside)
+      for (int64_t g = 0; g < r.group && o.source >= 0; ++g) plan.gather[size_t(o.at + g)] = o.source / item + g;
+  }
+
   // Packs the line at `src`; null stands for a line of the constant.
   void pack(const char* src, const Layout& layout, const LinePlan& plan, T* dst) const {
     if (!src) return fill_line(dst, layout.length);
+    if (!plan.gather.empty()) {
+      const T* line = reinterpret_cast<const T*>(src);
+      const int64_t n = int64_t(plan.gather.size());
+      for (int64_t i = 0; i < n; ++i) {
+        const int64_t from = plan.gather[size_t(i)];
+        dst[i] = from >= 0 ? line[from] : fill_[i % s_.roles.parts];
+      }
+      std::fill(dst + n, dst + layout.length, T(0));
+      return;
+    }
     for (const LinePlan::Stretch& s : plan.stretches) load(src + s.source, s.step, s.groups, dst + s.at);
     const int64_t group = s_.roles.group;
     for (const LinePlan::Outside& o : plan.outside) {

@@ -172,7 +172,13 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
                s.interior.size() * group >= (s.blocked_line ? s.block : limits.lanes);
   // The tall tile where a line serves several rows often enough; in place only where its rows spread over the cache.
   s.tall = !s.blocked_line && outer.panels * most_class_taps > 3 && class_rows >= limits.tall_rows / 2;
-  if (s.tall && (crowded(rows.in_step * s.row_classes) || most_class_taps > 3)) s.in_place = false;
+  if (s.tall && s.in_place && crowded(rows.in_step * s.row_classes)) {
+    // Crowded rows: few taps run faster in the flat tile than the copy costs that spreads them.
+    if (outer.panels * most_class_taps <= 5)
+      s.tall = false;
+    else
+      s.in_place = false;
+  }
   if (!s.in_place && class_rows >= limits.tall_rows / 2 && most_class_taps > 1) s.tall = !s.blocked_line;
   s.tile_rows = s.tall || (s.blocked_line && block == limits.lanes) ? limits.tall_rows : limits.rows;
   const int64_t tile_rows = s.tile_rows;

@@ -202,6 +202,14 @@ void StencilCorrelation<T>::store_rows(const Unit& u, int64_t row, int64_t rows,
   const ConvAxis& line = roles.line;
   const int64_t item = kItemSize[int(problem_.out)];
   const auto store = convert_.store[int(problem_.out)];
+  if (s_.out_in_place) {
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t y = u.row_class + s_.row_classes * (u.row_begin + row + r);
+      T* dst = reinterpret_cast<T*>(u.out + y * roles.rows.out_step) + columns.begin * roles.group;
+      for (int64_t i = 0; i < columns.size() * roles.group; ++i) dst[i] = c[r * ldc + i];
+    }
+    return;
+  }
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t y = u.row_class + s_.row_classes * (u.row_begin + row + r);
     char* dst = u.out + y * s_.roles.rows.out_step + columns.begin * line.out_step;
@@ -374,6 +382,8 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
   const bool to_out = s_.out_in_place && count == 1 && elements >= round;
   resolve(u, layout, w);
   packer_.plan(layout, intervals, count, w.line_plan);
+  w.line_plan.gather.clear();
+  if (s_.in_place) packer_.plan_gather(w.line_plan);
   const auto store = [&](int64_t row, int64_t rows) {
     store_rows(u, row, rows, intervals[0], w.tile, ldc, w);
     if (count == 2) store_rows(u, row, rows, intervals[1], w.tile + (intervals[0].size() + gap) * group, ldc, w);
