@@ -17,8 +17,9 @@ namespace {
 // What the buffer protocol tells of an array: the part of a call's key that costs nothing to build.
 class Array {
  public:
-  explicit Array(nb::handle object) {
-    held_ = PyObject_GetBuffer(object.ptr(), &view_, PyBUF_STRIDES | PyBUF_FORMAT) == 0;
+  explicit Array(nb::handle object, bool writable = false) {
+    const int flags = PyBUF_STRIDES | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
+    held_ = PyObject_GetBuffer(object.ptr(), &view_, flags) == 0;
     if (!held_) PyErr_Clear();
   }
   ~Array() {
@@ -28,7 +29,23 @@ class Array {
   Array& operator=(const Array&) = delete;
   bool held() const { return held_; }
   bool aligned() const { return reinterpret_cast<uintptr_t>(view_.buf) % size_t(view_.itemsize < 8 ? view_.itemsize : 8) == 0; }
-  const char* data() const { return static_cast<const char*>(view_.buf); }
+  char* data() const { return static_cast<char*>(view_.buf); }
+
+  // Whether the memory between the first and the last byte of both overlaps.
+  bool touches(const Array& other) const {
+    const auto [a, b] = extent();
+    const auto [c, d] = other.extent();
+    return a < d && c < b;
+  }
+
+  std::pair<uintptr_t, uintptr_t> extent() const {
+    uintptr_t begin = reinterpret_cast<uintptr_t>(view_.buf), end = begin + size_t(view_.itemsize);
+    for (int i = 0; i < view_.ndim; ++i) {
+      const int64_t reach = (view_.shape[i] - 1) * view_.strides[i];
+      (reach < 0 ? begin : end) += uintptr_t(reach);
+    }
+    return {begin, end};
+  }
 
   // Shape, strides and format, in words.
   void describe(std::vector<int64_t>& key) const {
@@ -50,9 +67,10 @@ class CallCache {
   explicit CallCache(nb::handle array_type, nb::handle empty, size_t limit)
       : array_type_(nb::borrow(array_type)), empty_(nb::borrow(empty)), limit_(limit) {}
 
-  // The result, or None where this call was not seen before.
-  nb::object run(nb::handle a, nb::handle k, nb::handle options) {
+  // The result (`out` itself where it is given), or None where this call was not seen before.
+  nb::object run(nb::handle a, nb::handle k, nb::handle options, nb::handle out) {
     if (Py_TYPE(a.ptr()) != type() || Py_TYPE(k.ptr()) != type()) return nb::none();
+    if (!out.is_none()) return run_into(a, k, options, out);
     const Array in(a), kernel(k);
     if (!in.held() || !kernel.held() || !in.aligned() || !kernel.aligned()) return nb::none();
     thread_local std::vector<int64_t> key;
@@ -67,19 +85,28 @@ class CallCache {
     const std::shared_ptr<const Entry> entry = find(slot(key, hash), key, options);
     if (!entry) return nb::none();
     PyObject* arguments[2] = {entry->shape.ptr(), entry->dtype.ptr()};
-    nb::object out = nb::steal(PyObject_Vectorcall(empty_.ptr(), arguments, 2, nullptr));
-    if (!out.is_valid()) throw nb::python_error();
-    run_correlation(nb::cast<const PyCorrelation&>(entry->correlation), in.data(), kernel.data(), out, entry->threads, entry->release);
-    return out;
+    nb::object result = nb::steal(PyObject_Vectorcall(empty_.ptr(), arguments, 2, nullptr));
+    if (!result.is_valid()) throw nb::python_error();
+    const Array y(result, true);
+    if (!y.held()) return nb::none();
+    run_correlation(nb::cast<const PyCorrelation&>(entry->correlation), in.data(), kernel.data(), y.data(), entry->threads,
+                    entry->release);
+    return result;
   }
 
-  void add(nb::handle a, nb::handle k, nb::handle options, nb::handle correlation, nb::handle shape, nb::handle dtype,
-           int threads, bool release) {
+  // `out` is None for calls that allocate their result.
+  void add(nb::handle a, nb::handle k, nb::handle options, nb::handle out, nb::handle correlation, nb::handle shape,
+           nb::handle dtype, int threads, bool release) {
     const Array in(a), kernel(k);
     if (!in.held() || !kernel.held()) return;
     auto entry = std::make_shared<Entry>();
     in.describe(entry->key);
     kernel.describe(entry->key);
+    if (!out.is_none()) {
+      const Array y(out, true);
+      if (!y.held()) return;
+      y.describe(entry->key);
+    }
     const Py_hash_t hash = PyObject_Hash(options.ptr());
     if (hash == -1) {
       PyErr_Clear();
@@ -109,6 +136,28 @@ class CallCache {
   }
 
  private:
+  // Into the caller's array: its shape, strides and type are part of the key, and it must not touch the operands.
+  nb::object run_into(nb::handle a, nb::handle k, nb::handle options, nb::handle out) {
+    if (Py_TYPE(out.ptr()) != type()) return nb::none();
+    const Array in(a), kernel(k), y(out, true);
+    if (!in.held() || !kernel.held() || !y.held()) return nb::none();
+    if (!in.aligned() || !kernel.aligned() || !y.aligned() || y.touches(in) || y.touches(kernel)) return nb::none();
+    std::vector<int64_t> key;
+    in.describe(key);
+    kernel.describe(key);
+    y.describe(key);
+    const Py_hash_t hash = PyObject_Hash(options.ptr());
+    if (hash == -1) {
+      PyErr_Clear();
+      return nb::none();
+    }
+    const std::shared_ptr<const Entry> entry = find(slot(key, hash), key, options);
+    if (!entry) return nb::none();
+    run_correlation(nb::cast<const PyCorrelation&>(entry->correlation), in.data(), kernel.data(), y.data(), entry->threads,
+                    entry->release);
+    return nb::borrow(out);
+  }
+
   struct Entry {
     std::vector<int64_t> key;
     nb::object options, correlation, shape, dtype;
@@ -161,8 +210,8 @@ class CallCache {
 void bind_call_cache(nb::module_& m) {
   nb::class_<CallCache>(m, "CallCache", "Decisions by raw arguments; holds no data.")
       .def(nb::init<nb::handle, nb::handle, size_t>(), nb::arg("array_type"), nb::arg("empty"), nb::arg("limit"))
-      .def("run", &CallCache::run, nb::arg("a").none(), nb::arg("k").none(), nb::arg("options"))
-      .def("add", &CallCache::add, nb::arg("a"), nb::arg("k"), nb::arg("options"), nb::arg("correlation"), nb::arg("shape"),
+      .def("run", &CallCache::run, nb::arg("a").none(), nb::arg("k").none(), nb::arg("options"), nb::arg("out").none())
+      .def("add", &CallCache::add, nb::arg("a"), nb::arg("k"), nb::arg("options"), nb::arg("out").none(), nb::arg("correlation"), nb::arg("shape"),
            nb::arg("dtype"), nb::arg("threads"), nb::arg("release"))
       .def("clear", &CallCache::clear)
       .def("__len__", &CallCache::size);

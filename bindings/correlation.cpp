@@ -80,8 +80,8 @@ void construct(PyCorrelation* self, const std::vector<AxisTuple>& axes, const st
 }
 
 bool run(const PyCorrelation& self, nb::handle in, nb::handle kernel, nb::handle out, int threads, bool release) {
-  const Pointer a(in, false), k(kernel, false);
-  return run_correlation(self, a.get(), k.get(), out, threads, release);
+  const Pointer a(in, false), k(kernel, false), y(out, true);
+  return run_correlation(self, a.get(), k.get(), y.get(), threads, release);
 }
 
 nb::dict summary(const PyCorrelation& self) {
@@ -101,14 +101,13 @@ nb::dict summary(const PyCorrelation& self) {
 
 }  // namespace
 
-bool run_correlation(const PyCorrelation& self, const char* in, const char* kernel, nb::handle out, int threads, bool release) {
-  const Pointer y(out, true);
+bool run_correlation(const PyCorrelation& self, const char* in, const char* kernel, char* out, int threads, bool release) {
   const char* taps = kernel + self.kernel_offset;
-  if (!release) return self.plan->run(in, taps, y.get(), 1, {}).reported;
+  if (!release) return self.plan->run(in, taps, out, 1, {}).reported;
   Outcome outcome;
   {
     GilReleased nogil;
-    outcome = self.plan->run(in, taps, y.get(), threads > 0 ? threads : num_threads(), {&interrupted, nullptr});
+    outcome = self.plan->run(in, taps, out, threads > 0 ? threads : num_threads(), {&interrupted, nullptr});
   }
   if (PyErr_Occurred()) throw nb::python_error();
   return outcome.reported;

@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/kernels/stencil.h"
 #include "core/ops/stencil_roles.h"
 
 namespace faltung {
@@ -27,13 +26,6 @@ struct Run {
 struct Call {
   int group;
   std::vector<Run> runs;
-};
-
-// What one tile shape can do: kernels[group - 1].
-template <class T>
-struct Shape {
-  int rows = 0, vectors = 0, lanes = 0;
-  std::vector<const StencilKernel<T>*> kernels;
 };
 
 // Where the taps of a run stand in a line: element offset of phase p is base[p], neighbouring taps are `step` apart.

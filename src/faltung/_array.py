@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from operator import index
 from typing import Any, SupportsIndex, TypeAlias
 
@@ -138,11 +139,8 @@ def convolve(
     """
     options = (True, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision, dtype, overflow,
                nan_policy, workers)  # fmt: skip
-    if out is None:
-        y = _calls.run(a, k, options)
-        if y is not None:
-            return y
-    return _call(a, k, options, out)
+    y = _calls.run(a, k, options, out)
+    return _call(a, k, options, out) if y is None else y
 
 
 def correlate(
@@ -203,11 +201,8 @@ def correlate(
     """
     options = (False, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision, dtype, overflow,
                nan_policy, workers)  # fmt: skip
-    if out is None:
-        y = _calls.run(a, k, options)
-        if y is not None:
-            return y
-    return _call(a, k, options, out)
+    y = _calls.run(a, k, options, out)
+    return _call(a, k, options, out) if y is None else y
 
 
 def plan_convolve(
@@ -331,29 +326,30 @@ def clear_cache() -> None:
     """
     _calls.clear()
     recipe.cache_clear()
+    _describe_once.cache_clear()
 
 
 def _call(a: Any, k: Any, options: tuple[Any, ...], out: Any) -> Any:
     samples, weak, restore = to_array("a", a)
     taps, kernel_weak, _ = to_array("k", k)
     out_array = out if out is None or isinstance(out, np.ndarray) or not hasattr(out, "__dlpack__") else to_array("out", out)[0]
-    request, workers = _describe(samples.shape, samples.dtype, weak, taps, kernel_weak, options)
+    request, workers = _described(samples, weak, taps, kernel_weak, options)
     how = recipe(request)
     check_out(out_array, how)
     samples, kernel = prepared(samples), prepared(taps)
     y = how.run(samples, kernel, out_array, workers)
-    if out is None and type(a) is np.ndarray and type(k) is np.ndarray and samples is a and kernel is k:
-        _remember(a, k, options, how, workers)
+    if type(a) is np.ndarray and type(k) is np.ndarray and samples is a and kernel is k:
+        _remember(a, k, options, out, how, workers)
     if out is not None:
         return out
     return y[()] if y.ndim == 0 and not hasattr(a, "__dlpack_device__") else restore(y)
 
 
-def _remember(a: Array, k: Array, options: tuple[Any, ...], how: Recipe, workers: int | None) -> None:
+def _remember(a: Array, k: Array, options: tuple[Any, ...], out: Any, how: Recipe, workers: int | None) -> None:
     """Later calls with arrays of this shape, strides and type run without passing through Python."""
-    bound = how.bound(a, k, workers)
+    bound = how.bound(a, k, out, workers)
     if bound is not None:
-        _calls.add(a, k, options, *bound)
+        _calls.add(a, k, options, out, *bound)
 
 
 def _plan(shape: Any, dtype: DTypeLike, k: Any, options: tuple[Any, ...]) -> Plan:
@@ -364,12 +360,35 @@ def _plan(shape: Any, dtype: DTypeLike, k: Any, options: tuple[Any, ...]) -> Pla
     if any(n < 0 for n in sizes):
         raise FaltungValueError(f"`shape` (={shape!r}) must not be negative.")
     taps, kernel_weak, _ = to_array("k", k)
-    request, workers = _describe(sizes, np.dtype(dtype), False, taps, kernel_weak, options)
+    double = kernel_weak and taps.dtype.kind in "fc" and not taps_fit_single(taps)
+    request, workers = _describe(sizes, np.dtype(dtype), False, taps.shape, taps.dtype, kernel_weak, double, options)
     return Plan(request, prepared(taps), workers)
 
 
+def _described(
+    a: Array, weak: bool, taps: Array, kernel_weak: bool, options: tuple[Any, ...]
+) -> tuple[Request, int | None]:
+    """The request of a call; calls described before are looked up."""
+    double = kernel_weak and taps.dtype.kind in "fc" and not taps_fit_single(taps)
+    key = (a.shape, a.dtype, weak, taps.shape, taps.dtype, kernel_weak, double, options)
+    try:
+        # 1, 1.0 and True are equal but not the same argument.
+        return _describe_once(*key, tuple(map(type, options)))
+    except TypeError as error:
+        if isinstance(error, FaltungTypeError):
+            raise
+        return _describe(*key)
+
+
 def _describe(
-    shape: tuple[int, ...], dtype: Any, weak: bool, taps: Array, kernel_weak: bool, options: tuple[Any, ...]
+    shape: tuple[int, ...],
+    dtype: Any,
+    weak: bool,
+    taps: tuple[int, ...],
+    kernel_dtype: Any,
+    kernel_weak: bool,
+    double_taps: bool,
+    options: tuple[Any, ...],
 ) -> tuple[Request, int | None]:
     """Checks every argument and resolves the defaults."""
     (flip, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision, result, overflow,
@@ -379,12 +398,12 @@ def _describe(
     _check_word("overflow", overflow, OVERFLOWS)
     _check_word("nan_policy", nan_policy, NAN_POLICIES)
     a = Sample(check_supported("a", dtype), weak)
-    k = Sample(check_supported("k", taps.dtype), kernel_weak)
-    along, kernel_axes = _resolve_axes(axes, shape, taps.shape)
-    kernel_at = dict(zip(kernel_axes, taps.shape, strict=True))
+    k = Sample(check_supported("k", kernel_dtype), kernel_weak)
+    along, kernel_axes = _resolve_axes(axes, shape, taps)
+    kernel_at = dict(zip(kernel_axes, taps, strict=True))
     sizes = [shape[axis] for axis in along]
     lengths = [kernel_at[axis] for axis in along]
-    _check_sizes(shape, taps.shape, along, sizes, lengths)
+    _check_sizes(shape, taps, along, sizes, lengths)
     rank = len(along)
     strides = normalize_per_axis("stride", stride, rank, 1) if rank else ()
     dilations = normalize_per_axis("dilation", dilation, rank, 1) if rank else ()
@@ -393,19 +412,24 @@ def _describe(
         mode_padding(mode, taps_, d, c, flip) for taps_, d, c in zip(lengths, dilations, anchors, strict=True)
     )
     if mode == "valid":
-        _check_valid(shape, taps.shape, along, sizes, lengths, dilations)
+        _check_valid(shape, taps, along, sizes, lengths, dilations)
     words = _resolve_boundary(boundary, rank)
     if mode == "valid":
         words = ("constant",) * rank
     request = Request(
-        flip=flip, shape=shape, kernel_shape=taps.shape, dtype=a.dtype, kernel_dtype=k.dtype, weak=weak,
+        flip=flip, shape=shape, kernel_shape=taps, dtype=a.dtype, kernel_dtype=k.dtype, weak=weak,
         kernel_weak=kernel_weak, axes=along, kernel_axes=kernel_axes, mode=mode, boundary=words,
         fill=check_fill(fill_value, a.dtype), padding=padding, stride=strides, dilation=dilations, method=method,
         nan_policy=nan_policy, precision=check_precision(precision),
         result=check_result(result, max(a.kind, k.kind)), overflow=overflow,
-        double_taps=kernel_weak and k.kind >= 2 and not taps_fit_single(taps),
+        double_taps=double_taps,
     )  # fmt: skip
     return request, _resolve_workers(workers)
+
+
+@lru_cache(maxsize=CACHED_CALLS)
+def _describe_once(*key: Any) -> tuple[Request, int | None]:
+    return _describe(*key[:-1])
 
 
 def _check_word(name: str, value: object, words: tuple[str, ...]) -> None:

@@ -159,11 +159,14 @@ class Recipe:
 
     # -- running -------------------------------------------------------------------------------------------------------
 
-    def bound(self, a: Array, k: Array, workers: int | None) -> tuple[Any, ...] | None:
+    def bound(self, a: Array, k: Array, out: Array | None, workers: int | None) -> tuple[Any, ...] | None:
         """What repeats this call on arrays like these without looking at the data; None where it cannot be."""
         if self.exact or self.request.nan_policy == "raise" or _dtype.is_integer(self.out_dtype) or self.complex[0] != (self.out_dtype.kind == "c") or not self.size:
             return None
-        out = np.empty(self.out_shape, self.out_dtype)
+        if out is None:
+            out = np.empty(self.out_shape, self.out_dtype)
+        elif not _steps_whole(out):
+            return None
         names = tuple(_dtype.part(x.dtype).name for x in (a, k, out))
         reference = self.request.method == "reference"
         core = self.correlation(a.strides, k.strides, out.strides, names, self.compute, "cast", reference)  # type: ignore[arg-type]

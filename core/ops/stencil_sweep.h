@@ -1,0 +1,34 @@
+// Rows of tiles over a table of lines.
+#pragma once
+#include "core/ops/stencil_shapes.h"
+
+namespace faltung {
+
+template <class T>
+class Sweeper {
+ public:
+  // `runs` is scratch for all runs of the schedule.
+  Sweeper(const StencilSchedule& schedule, const Shapes<T>& shapes, StencilRun<T>* runs)
+      : s_(schedule), shapes_(shapes), runs_(runs) {}
+
+  // Sets the weights and where the taps stand in a line; every sweep after it uses them.
+  void resolve(const T* weights, const Layout& layout);
+
+  // One row of tiles of `rows` rows, `elements` wide, from element x of the lines. Overlapping: the last tile ends where the
+  // row ends (elements >= lanes). Else it is padded to whole vectors.
+  void row(const T* const* table, const Layout& layout, int64_t rows, int64_t x, int64_t elements, T* c, int64_t ldc,
+           bool overlap) const;
+
+  // One line in blocked form: tile rows are neighbouring blocks. Overlapping: elements >= block.
+  void blocked_line(const T* const* table, const Layout& layout, int64_t x, int64_t elements, T* c, bool overlap) const;
+
+ private:
+  void tiles(const Shape<T>& shape, const T* const* table, const Layout& layout, int64_t x, int64_t count, int64_t advance,
+             T* c, int64_t ldc) const;
+
+  const StencilSchedule& s_;
+  const Shapes<T>& shapes_;
+  StencilRun<T>* runs_;
+};
+
+}  // namespace faltung
