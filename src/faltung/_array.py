@@ -10,12 +10,23 @@ from typing import Any, SupportsIndex, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import _core
 from ._dtype import Sample, check_fill, check_result, check_supported, taps_fit_single
 from ._errors import FaltungTypeError, FaltungValueError, with_shapes
 from ._kinds import to_array
 from ._normalize import PerAxis, mode_padding, normalize_int, normalize_per_axis
-from ._plan import BOUNDARIES, CACHED_CALLS, Plan, Recipe, Request, check_out, prepared, recipe
+from ._plan import (
+    BOUNDARIES,
+    CACHED_CALLS,
+    Plan,
+    Recipe,
+    Request,
+    calls,
+    check_out,
+    clear_plans,
+    prepared,
+    recipe,
+    resolve_workers,
+)
 from ._precision import check_precision
 
 Array: TypeAlias = NDArray[Any]
@@ -33,7 +44,6 @@ _OTHER_BOUNDARIES = {
     "border_reflect_101": "reflect", "border_reflect101": "reflect", "border_default": "reflect", "border_wrap": "wrap",
 }  # fmt: skip
 
-_calls = _core.CallCache(np.ndarray, np.empty, CACHED_CALLS)
 
 
 def convolve(
@@ -139,7 +149,7 @@ def convolve(
     """
     options = (True, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision, dtype, overflow,
                nan_policy, workers)  # fmt: skip
-    y = _calls.run(a, k, options, out)
+    y = calls.run(a, k, options, out)
     return _call(a, k, options, out) if y is None else y
 
 
@@ -201,7 +211,7 @@ def correlate(
     """
     options = (False, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision, dtype, overflow,
                nan_policy, workers)  # fmt: skip
-    y = _calls.run(a, k, options, out)
+    y = calls.run(a, k, options, out)
     return _call(a, k, options, out) if y is None else y
 
 
@@ -324,8 +334,7 @@ def clear_cache() -> None:
     >>> import faltung as fl
     >>> fl.clear_cache()
     """
-    _calls.clear()
-    recipe.cache_clear()
+    clear_plans()
     _describe_once.cache_clear()
 
 
@@ -349,7 +358,7 @@ def _remember(a: Array, k: Array, options: tuple[Any, ...], out: Any, how: Recip
     """Later calls with arrays of this shape, strides and type run without passing through Python."""
     bound = how.bound(a, k, out, workers)
     if bound is not None:
-        _calls.add(a, k, options, out, *bound)
+        calls.add(a, k, options, out, *bound)
 
 
 def _plan(shape: Any, dtype: DTypeLike, k: Any, options: tuple[Any, ...]) -> Plan:
@@ -424,7 +433,7 @@ def _describe(
         result=check_result(result, max(a.kind, k.kind)), overflow=overflow,
         double_taps=double_taps,
     )  # fmt: skip
-    return request, _resolve_workers(workers)
+    return request, resolve_workers(workers)
 
 
 @lru_cache(maxsize=CACHED_CALLS)
@@ -435,15 +444,6 @@ def _describe_once(*key: Any) -> tuple[Request, int | None]:
 def _check_word(name: str, value: object, words: tuple[str, ...]) -> None:
     if value not in words:
         raise FaltungValueError(f"`{name}` (={value!r}) must be one of {', '.join(map(repr, words))}.")
-
-
-def _resolve_workers(workers: object) -> int | None:
-    if workers is None:
-        return None
-    n = normalize_int("workers", workers, -1)
-    if n == 0:
-        raise FaltungValueError("`workers` (=0) must be at least 1, or -1 for all CPUs, or None for the setting.")
-    return _core.cpu_limit() if n == -1 else min(n, 4096)
 
 
 def _resolve_axes(axes: Any, shape: tuple[int, ...], taps: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

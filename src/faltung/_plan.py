@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import count
 from math import prod
 from typing import Any
 
@@ -21,6 +22,7 @@ from ._dtype import CODES, DType, Sample
 from ._errors import FaltungTypeError, FaltungValueError, with_shapes
 from ._explain import Candidate, Explanation
 from ._integers import Exact, choose_exact, overflow_error
+from ._normalize import normalize_int
 from ._precision import error_units
 from ._spec import ConvSpec
 from ._tuning import CACHED_CALLS as CACHED_CALLS
@@ -29,6 +31,10 @@ Array = NDArray[Any]
 BOUNDARIES = ("constant", "edge", "reflect", "symmetric", "wrap")
 _COMPUTE = {"f32": 0, "f64": 1, "u64": 2, "wide": 3}
 _STORE = {"cast": 0, "fits": 1, "raise": 2, "saturate": 3, "wrap": 4}
+
+
+calls = _core.CallCache(np.ndarray, np.empty, CACHED_CALLS)
+_serials = count()
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,7 @@ class Recipe:
         self.complex = (a.kind == 3, k.kind == 3)
         self.terms = self.taps * (2 if any(self.complex) else 1)
         self.size = prod(self.out_shape)
+        self.serial = next(_serials)
         self.correlation = lru_cache(maxsize=64)(self._correlation)
 
     # -- what the core is told -----------------------------------------------------------------------------------------
@@ -165,7 +172,9 @@ class Recipe:
             return None
         if out is None:
             out = np.empty(self.out_shape, self.out_dtype)
-        elif not _steps_whole(out):
+        elif type(out) is not np.ndarray or not _steps_whole(out):
+            return None
+        if not (a.flags.aligned and a.dtype.isnative):
             return None
         names = tuple(_dtype.part(x.dtype).name for x in (a, k, out))
         reference = self.request.method == "reference"
@@ -329,6 +338,24 @@ def recipe(request: Request) -> Recipe:
     return Recipe(request)
 
 
+def clear_plans() -> None:
+    """Forget every cached decision."""
+    calls.clear()
+    recipe.cache_clear()
+
+
+def resolve_workers(workers: object) -> int | None:
+    """The threads that a call asks for; None where the setting decides."""
+    if workers is None:
+        return None
+    n = normalize_int("workers", workers, -(2**62))
+    if n < -1 or n == 0:
+        raise FaltungValueError(
+            f"`workers` (={workers!r}) must be at least 1, or -1 for all CPUs, or None for the setting."
+        )
+    return _core.cpu_limit() if n == -1 else min(n, 4096)
+
+
 def _natural(a: Sample, k: Sample, forced: bool) -> DType:
     try:
         return _dtype.result_dtype(a, k)
@@ -427,6 +454,10 @@ class Plan:
         ndarray
             The result, or `out`.
         """
+        key = (self._recipe.serial, self._workers)
+        y = calls.run(x, self._kernel, key, out)
+        if y is not None:
+            return y  # type: ignore[no-any-return]
         request = self._recipe.request
         a = x if isinstance(x, np.ndarray) else np.asarray(x, None if hasattr(x, "dtype") else request.dtype)
         if a.shape != request.shape:
@@ -439,6 +470,10 @@ class Plan:
                 f"`.astype({request.dtype.name!r})` or make a plan for {a.dtype}."
             )
         check_out(out, self._recipe)
+        if type(x) is np.ndarray:
+            bound = self._recipe.bound(a, self._kernel, out, self._workers)
+            if bound is not None:
+                calls.add(a, self._kernel, key, out, *bound)
         return self._recipe.run(prepared(a), self._kernel, out, self._workers)
 
     @property
