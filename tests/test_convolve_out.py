@@ -9,7 +9,7 @@ import pytest
 
 import faltung as fl
 from checks import check
-from grids import DTYPES, INTEGERS, MODES, OPS, cover, draw
+from grids import BOUNDARIES, DTYPES, INTEGERS, MODES, OPS, cover, draw
 
 LAYOUTS = {
     "contiguous": lambda a: a,
@@ -64,6 +64,22 @@ def test_inputs_of_any_layout(rng, dtype, array, kernel, shape):
     x, w = LAYOUTS[array](a), LAYOUTS[kernel](k)
     check("convolve", x, w, "same", boundary="edge")
     assert x.tobytes() == a.tobytes() and w.tobytes() == k.tobytes()
+
+
+@cover(
+    dtype=[d for d in SOME if d.kind != "b"],
+    layout=LAYOUTS,
+    mode=MODES,
+    boundary=BOUNDARIES,
+    stride=(1, 2, 3),
+    dilation=(1, 2, 5),
+)
+def test_inputs_of_any_layout_with_steps_and_boundaries(rng, dtype, layout, mode, boundary, stride, dilation):
+    options = {"boundary": boundary, "stride": stride, "dilation": dilation}
+    for shape, taps in [((16,), (3,)), ((60,), (4,)), ((11, 12), (2, 3)), ((6, 6, 19), (2, 1, 3))]:
+        a, k = LAYOUTS[layout](draw(rng, shape, dtype)), draw(rng, taps, dtype)
+        check("convolve", a, k, mode, **options)
+        check("correlate", a, k, mode, **options)
 
 
 @pytest.mark.parametrize("dtype", SOME, ids=str)

@@ -202,6 +202,23 @@ def test_the_largest_uint64_sums(taps):
         assert fl.convolve(a, signs, "valid").tolist() == [expected]
 
 
+@pytest.mark.parametrize("power", [24, 31, 32, 53, 62, 63, 64, 65])
+@pytest.mark.parametrize("dtype", INTEGERS, ids=str)
+def test_sums_on_both_sides_of_what_a_faster_type_could_hold(dtype, power):
+    # 2^24 ends float32, 2^53 float64, 2^63 int64, 2^64 uint64.
+    info = np.iinfo(dtype)
+    for count in (1, 2, 7, 64, 300):
+        for tap in {2**power // (info.max * count) + d for d in (-1, 0, 1)}:
+            if not 1 < tap < 2**63:
+                continue
+            a, taps = np.full(count + 5, info.max, dtype), [tap] * (count - 1) + [tap - 1]
+            a[1::3] -= 1
+            for target in ("int64", "uint64", "float64"):
+                check("correlate", a, taps, "valid", dtype=target, overflow="wrap")
+            low = np.full(count + 2, info.min, dtype)
+            check("correlate", low, [-tap for tap in taps], "valid", dtype="int64", overflow="saturate")
+
+
 @pytest.mark.parametrize("method", ["direct", "reference"])
 @pytest.mark.parametrize("dtype", [np.int64, np.uint64])
 def test_random_64_bit_sums_that_just_fit(rng, dtype, method):
@@ -247,16 +264,17 @@ def test_a_float_that_rounds_past_the_end(source):
             fl.convolve(np.array([255.5], source), [1], dtype=np.uint8)
 
 
-@pytest.mark.parametrize("target", [np.int64, np.uint64])
-def test_floats_at_the_ends_of_64_bits(target):
-    info = np.iinfo(target)
-    top = float(info.max)  # 2^63 or 2^64: one too many
+@pytest.mark.parametrize("target", INTEGERS, ids=str)
+@pytest.mark.parametrize("source", FLOATS[2:], ids=str)
+def test_floats_at_the_ends_of_the_range(target, source):
+    info, one = np.iinfo(target), np.ones(1, source)
+    past = source.type(2.0) ** (info.bits - (target.kind == "i"))  # one too many
     with pytest.raises(OverflowError):
-        fl.convolve(np.array([top]), [1.0], dtype=target)
-    below = np.nextafter(top, 0)
-    assert fl.convolve(np.array([below]), [1.0], dtype=target).tolist() == [int(below)]
-    assert fl.convolve(np.array([float(info.min)]), [1.0], dtype=target).tolist() == [info.min]
-    got = fl.convolve(np.array([1e300, -1e300]), [1.0], dtype=target, overflow="saturate")
+        fl.convolve(np.array([past]), one, dtype=target)
+    below = np.floor(np.nextafter(past, source.type(0))) if info.bits > 24 else past - 1
+    assert fl.convolve(np.array([below], source), one, dtype=target).tolist() == [int(below)]
+    assert fl.convolve(np.array([info.min], source), one, dtype=target).tolist() == [info.min]
+    got = fl.convolve(np.array([1e30, -1e30], source), one, dtype=target, overflow="saturate")
     assert got.tolist() == [info.max, info.min]
 
 

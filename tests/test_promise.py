@@ -150,6 +150,21 @@ def test_long_sums_of_half_types(rng, dtype, taps):
         assert_sums_keep_the_promise(a / dtype.type(64), k)
 
 
+@cover(
+    a_dtype=("bool", "uint8", "int16", "int32", *FLOATS),
+    k_dtype=("weak", "uint8", "float16", "float32", "float64"),
+    target=(None, "float32", "float64", "int64", "complex64"),
+    taps=(300, 3000),
+)
+def test_long_sums_of_mixed_types(rng, a_dtype, k_dtype, target, taps):
+    if a_dtype == HALVES[1] and k_dtype == "float16":
+        return  # have no common dtype
+    a, k = draw(rng, (taps + 3,), a_dtype), draw(rng, (taps,), "float64" if k_dtype == "weak" else k_dtype)
+    if a.dtype.kind in "iu":
+        a = draw(rng, a.shape, a_dtype, "wide")
+    check("correlate", a, k.tolist() if k_dtype == "weak" else k, "valid", dtype=target, overflow="wrap")
+
+
 @pytest.mark.parametrize("dtype", COMPLEX, ids=str)
 @pytest.mark.parametrize("taps", [129, 3000, 40_000])
 def test_long_complex_sums(rng, dtype, taps):
