@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.resources
 import json
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
 import faltung as fl
+from faltung import _core, _dtype
 
+STUB = Path(__file__).resolve().parent.parent / "src" / "faltung" / "_core.pyi"
 # numpy and ml_dtypes are all that a convolution needs.
 FORBIDDEN = frozenset(
     "astropy click cv2 dask imageio matplotlib onnx onnxruntime openvino PIL rich scipy skimage starlette "
@@ -56,6 +60,51 @@ def test_the_package_is_typed() -> None:
     package = importlib.resources.files("faltung")
     assert package.joinpath("py.typed").is_file()
     assert package.joinpath("_core.pyi").is_file()
+
+
+def interface(definition: str) -> str:
+    """Name, kinds of arguments and defaults, without types."""
+    (function,) = ast.parse(definition).body
+    assert isinstance(function, ast.FunctionDef)
+    a = function.args
+    for argument in [*a.posonlyargs, *a.args, *a.kwonlyargs]:
+        argument.annotation = None
+    return f"{function.name}({ast.unparse(a)})"
+
+
+def compiled_interfaces(scope: object) -> set[str]:
+    found = set()
+    for value in vars(scope).values():
+        for signature, _, defaults in getattr(value, "__nb_signature__", ()):
+            for default in defaults or ():
+                signature = signature.replace("\\0", repr(default), 1)
+            found.add(interface(f"{signature}: ..."))
+    return found
+
+
+def stub_interfaces(body: list[ast.stmt]) -> set[str]:
+    return {interface(ast.unparse(node)) for node in body if isinstance(node, ast.FunctionDef)}
+
+
+def test_the_stub_of_the_extension_has_its_names_and_arguments() -> None:
+    stub = ast.parse(STUB.read_text(encoding="utf-8"))
+    assert stub_interfaces(stub.body) == compiled_interfaces(_core)
+    described = {node.name: node for node in stub.body if isinstance(node, ast.ClassDef)}
+    classes = {name: value for name, value in vars(_core).items() if isinstance(value, type)}
+    assert set(described) - {"Summary"} == set(classes)
+    for name, compiled in classes.items():
+        assert stub_interfaces(described[name].body) == compiled_interfaces(compiled), name
+
+
+def test_the_stub_names_what_a_summary_holds() -> None:
+    axis = (5, 5, 3, 1, 1, 1, 0, 4, 4, 4, 1)
+    types = [_dtype.CODES["float32"]] * 3
+    plan = _core.Correlation([axis], [], *types, 0, False, False, False, True, 0, bytes(4), 0, False)
+    stub = ast.parse(STUB.read_text(encoding="utf-8"))
+    (described,) = [node for node in stub.body if getattr(node, "name", "") == "Summary"]
+    assert isinstance(described, ast.ClassDef)
+    names = [ast.unparse(node.target) for node in described.body if isinstance(node, ast.AnnAssign)]
+    assert names == list(plan.summary())
 
 
 def test_all_is_the_public_face() -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from . import filters as filters, kernels as kernels
+from . import filters, kernels
 from ._array import (
-    clear_cache as clear_cache,
-    convolve as convolve,
-    correlate as correlate,
-    plan_convolve as plan_convolve,
-    plan_correlate as plan_correlate,
+    clear_cache,
+    convolve,
+    correlate,
+    plan_convolve,
+    plan_correlate,
 )
-from ._errors import FaltungError as FaltungError
-from ._kernel import Kernel as Kernel
+from ._errors import FaltungError
+from ._kernel import Kernel
 from ._machine import (
-    get_num_threads as get_num_threads,
-    set_num_threads as set_num_threads,
-    show_config as show_config,
+    get_num_threads,
+    set_num_threads,
+    show_config,
 )
-from ._plan import Plan as Plan
-from ._precision import precision as precision, set_precision as set_precision
-from ._spec import ConvSpec as ConvSpec
+from ._plan import Plan
+from ._precision import precision, set_precision
+from ._spec import ConvSpec
 
 __version__ = "0.1.0"
 

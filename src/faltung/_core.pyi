@@ -1,7 +1,14 @@
-"""The compiled core of faltung. Private: use the names of the package."""
+"""The compiled core of faltung. Private: use the names of the package.
 
-from collections.abc import Sequence
+From `python -m nanobind.stubgen -m faltung._core`, with the types that the bindings cannot tell; a test compares
+names and arguments with the extension.
+"""
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
 
 def isa() -> str:
     """The instruction set in use."""
@@ -13,38 +20,75 @@ def cpu_features() -> list[str]:
     """Vector and matrix features of this processor."""
 
 def cpu_limit() -> int:
-    """
-    CPUs that this thread may use: its affinity, cut by the CPU quota of its cgroup.
-    """
+    """CPUs that this thread may use: its affinity, cut by the CPU quota of its cgroup."""
 
 def num_threads() -> int:
     """Threads that a call uses unless told otherwise."""
 
-def set_num_threads(n: int) -> None: ...
+def set_num_threads(n: int) -> None:
+    """Set how many threads a call uses unless told otherwise."""
 
 def fma_ceiling(double_precision: bool, seconds: float = 0.2) -> float:
+    """Operations a second of one thread on multiply-adds alone (a multiply-add counts two); the best of the
+    given time.
     """
-    Operations a second of one thread on multiply-adds alone (a multiply-add counts two), best of the given time.
-    """
+
+class Summary(TypedDict):
+    """What `Correlation.summary` tells of a plan of the core; no name of the extension."""
+
+    kernel: str
+    tile: tuple[int, int, int]
+    unit: tuple[int, int]
+    units: int
+    partial_sums: int
+    scratch_bytes: int
+    weight_bytes: int
+    reads_in_place: bool
+    writes_in_place: bool
 
 class Correlation:
     """A planned correlation: fixed shapes and strides, any arrays."""
 
-    def __init__(self, axes: Sequence[tuple[int, int, int, int, int, int, int, int, int, int, int]], batch: Sequence[tuple[int, int, int, int, int]], dtype: int, kernel_dtype: int, out_dtype: int, compute: int, complex_samples: bool, complex_kernel: bool, conjugate: bool, zero_fill: bool, store: int, fill: bytes, kernel_offset: int, reference: bool) -> None: ...
-
-    def run(self, a: object, kernel: object, out: object, threads: int, release: bool) -> bool: ...
-
-    def summary(self) -> dict: ...
+    def __init__(
+        self,
+        axes: Sequence[tuple[int, int, int, int, int, int, int, int, int, int, int]],
+        batch: Sequence[tuple[int, int, int, int, int]],
+        dtype: int,
+        kernel_dtype: int,
+        out_dtype: int,
+        compute: int,
+        complex_samples: bool,
+        complex_kernel: bool,
+        conjugate: bool,
+        zero_fill: bool,
+        store: int,
+        fill: bytes,
+        kernel_offset: int,
+        reference: bool,
+    ) -> None: ...
+    def run(
+        self, a: NDArray[Any], kernel: NDArray[Any], out: NDArray[Any], threads: int, release: bool
+    ) -> bool: ...
+    def summary(self) -> Summary: ...
 
 class CallCache:
     """Decisions by raw arguments; holds no data."""
 
-    def __init__(self, array_type: object, empty: object, limit: int) -> None: ...
-
-    def run(self, a: object | None, k: object | None, options: object) -> object: ...
-
-    def add(self, a: object, k: object, options: object, correlation: object, shape: object, dtype: object, threads: int, release: bool) -> None: ...
-
+    def __init__(
+        self, array_type: type[NDArray[Any]], empty: Callable[..., NDArray[Any]], limit: int
+    ) -> None: ...
+    def run(self, a: object, k: object, options: tuple[Any, ...], out: object) -> NDArray[Any] | None: ...
+    def add(
+        self,
+        a: NDArray[Any],
+        k: NDArray[Any],
+        options: tuple[Any, ...],
+        out: NDArray[Any] | None,
+        correlation: Correlation,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        threads: int,
+        release: bool,
+    ) -> None: ...
     def clear(self) -> None: ...
-
     def __len__(self) -> int: ...

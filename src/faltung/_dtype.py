@@ -1,7 +1,8 @@
 """Data types: which the core knows, what a result's is, and in what its sums are taken.
 
-The rules are NumPy's with two of our own: lists, Python scalars and `Kernel`s are weak (only their kind counts), and
-what would lose information silently (uint64 with signed integers) is an error that names `dtype=`.
+The rules are NumPy's with two of our own: lists, Python scalars and `Kernel`s are weak (only their kind
+counts), and what would lose information silently (uint64 with signed integers) is an error that names
+`dtype=`.
 """
 
 from __future__ import annotations
@@ -43,10 +44,18 @@ class Sample(NamedTuple):
 
 
 def check_supported(name: str, dtype: DType) -> DType:
-    """The native form of a data type that the core computes with; else a TypeError that names the argument."""
+    """The native form of a data type that the core computes with.
+
+    Raises
+    ------
+    FaltungTypeError
+        The core does not compute with it; the message names the argument.
+    """
     native = dtype.newbyteorder("=")
     if native.name not in CODES and native.name not in _COMPLEX_PARTS:
-        raise FaltungTypeError(f"`{name}` has data type {dtype}; faltung takes {_SUPPORTED}. Convert it with `.astype(...)`.")
+        raise FaltungTypeError(
+            f"`{name}` has data type {dtype}; faltung takes {_SUPPORTED}. Convert it with `.astype(...)`."
+        )
     return native
 
 
@@ -126,33 +135,40 @@ def _check_pair(a: Sample, k: Sample, names: tuple[str, str]) -> None:
 
 
 def check_result(wanted: object, natural_kind: int) -> DType | None:
-    """The type that the user asks for, where it can be a result; `natural_kind` is that of the operands together."""
+    """The type that the user asks for, where it can be a result of operands of `natural_kind`."""
     if wanted is None:
         return None
     try:
         dtype: DType = np.dtype(wanted)  # type: ignore[call-overload]
     except TypeError:
-        raise FaltungTypeError(f"`dtype` (={wanted!r}) is no data type; faltung gives {_SUPPORTED}.") from None
+        raise FaltungTypeError(
+            f"`dtype` (={wanted!r}) is no data type; faltung gives {_SUPPORTED}."
+        ) from None
     native = check_supported("dtype", dtype)
     if native.kind == "b":
-        raise FaltungTypeError("`dtype` (=bool) cannot hold sums; use an integer type and compare, as in `y > 0`.")
+        raise FaltungTypeError(
+            "`dtype` (=bool) cannot hold sums; use an integer type and compare, as in `y > 0`."
+        )
     if natural_kind == 3 and native.kind != "c":
         raise FaltungTypeError(
-            f"`dtype` (={native}) cannot hold a complex result; use a complex type, or take `.real` or `abs` of it."
+            f"`dtype` (={native}) cannot hold a complex result; use a complex type, or take `.real` or `abs` "
+            "of it."
         )
     return native
 
 
 def works_in_double(a: Sample, k: Sample, natural: DType, result: DType) -> bool:
     """Whether sums are taken in float64 rather than in float32 (half types are summed in float32)."""
-    if part(natural).itemsize > 4 or (not is_integer(result) and part(result).itemsize > 4 and not is_integer(natural)):
+    if part(natural).itemsize > 4 or (
+        not is_integer(result) and part(result).itemsize > 4 and not is_integer(natural)
+    ):
         return True
     exact = all(s.weak or s.kind >= 2 or s.bits <= 16 for s in (a, k))
     return not exact
 
 
 def taps_fit_single(k: np.ndarray[Any, DType]) -> bool:
-    """Whether weak taps rounded to float32 keep a relative error of 2^-24: none is out of its normal range."""
+    """Whether weak taps rounded to float32 err by at most 2^-24: none is out of its normal range."""
     parts = np.abs(_parts(k))
     finite = parts[np.isfinite(parts) & (parts != 0)]
     return bool(finite.size == 0 or (finite.max() < 2.0**127 and finite.min() >= 2.0**-126))
@@ -173,11 +189,17 @@ def check_fill(fill: object, dtype: DType) -> bytes:
         raise FaltungTypeError(f"`fill_value` (={fill!r}) must be one number.")
     if isinstance(scalar, complex) and dtype.kind != "c":
         raise FaltungValueError(
-            f"`fill_value` (={fill!r}) is complex and the array's data type {dtype} is not; pass a complex array."
+            f"`fill_value` (={fill!r}) is complex and the array's data type {dtype} is not; pass a complex "
+            "array."
         )
     if is_integer(dtype):
         low, high = integer_range(dtype)
-        if scalar != scalar or scalar in (float("inf"), -float("inf")) or int(scalar.real) != scalar or not low <= int(scalar.real) <= high:
+        if (
+            scalar != scalar
+            or scalar in (float("inf"), -float("inf"))
+            or int(scalar.real) != scalar
+            or not low <= int(scalar.real) <= high
+        ):
             raise FaltungValueError(
                 f"`fill_value` (={fill!r}) must be a value of the array's data type, {dtype} "
                 f"({low} to {high}); convert the array, as in `a.astype(float)`."

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
+
+Cells: TypeAlias = tuple[str, ...]
 
 
 class Candidate(NamedTuple):
-    """One method that could run: predicted seconds of one thread, extra bytes a thread, promise, and the reason."""
+    """One method that could run: predicted seconds of one thread, extra bytes a thread, promise, reason."""
 
     method: str
     seconds: float
@@ -20,20 +22,20 @@ class Candidate(NamedTuple):
 class Explanation(str):
     """The candidates of a plan and the details of the one that runs: a text, and a table in a notebook."""
 
-    title: str
+    heading: str
     candidates: tuple[Candidate, ...]
     details: tuple[tuple[str, str], ...]
 
     def __new__(
-        cls, title: str, candidates: tuple[Candidate, ...], details: tuple[tuple[str, str], ...]
+        cls, heading: str, candidates: tuple[Candidate, ...], details: tuple[tuple[str, str], ...]
     ) -> Explanation:
         """Lay the table out."""
-        self = super().__new__(cls, _text(title, _cells(candidates), details))
-        self.title, self.candidates, self.details = title, candidates, details
+        self = super().__new__(cls, _text(heading, _cells(candidates), details))
+        self.heading, self.candidates, self.details = heading, candidates, details
         return self
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return self.title, self.candidates, self.details
+        return self.heading, self.candidates, self.details
 
     def __repr__(self) -> str:
         return str(self)
@@ -43,21 +45,25 @@ class Explanation(str):
         table = "".join(f"<th>{escape(cell)}</th>" for cell in head)
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         details = "".join(f"<li>{escape(name)}: {escape(text)}</li>" for name, text in self.details)
-        return f"<p>{escape(self.title)}</p><table><tr>{table}</tr>{body}</table><ul>{details}</ul>"
+        return f"<p>{escape(self.heading)}</p><table><tr>{table}</tr>{body}</table><ul>{details}</ul>"
 
 
-def _cells(candidates: tuple[Candidate, ...]) -> list[tuple[str, ...]]:
-    head = ("", "method", "predicted", "extra memory", "promise", "why")
-    return [head] + [
+def _cells(candidates: tuple[Candidate, ...]) -> list[Cells]:
+    head: Cells = ("", "method", "predicted", "extra memory", "promise", "why")
+    rows = [
         ("*" if c.chosen else "", c.method, _time(c.seconds), _bytes(c.extra_bytes), c.promise, c.reason)
         for c in candidates
     ]
+    return [head, *rows]
 
 
-def _text(title: str, cells: list[tuple[str, ...]], details: tuple[tuple[str, str], ...]) -> str:
+def _text(title: str, cells: list[Cells], details: tuple[tuple[str, str], ...]) -> str:
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     lines = [title]
-    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    lines += [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
     name_width = max((len(name) for name, _ in details), default=0)
     lines += [f"   {name.ljust(name_width)}  {text}" for name, text in details]
     return "\n".join(lines)

@@ -1,8 +1,9 @@
-"""Integers are exact: which type can sum them without a rounding, and what is said when a result does not fit.
+"""Integers are exact: which type sums them without a rounding, and what is said when a result does not fit.
 
-With P and N the sums of the positive and the negative taps and [l, h] the range of the samples (zero included), every
-result lies in [P l + N h, P h + N l] and no partial sum leaves (P - N) max(-l, h). Below 2^24 that is exact in float32,
-below 2^53 in float64; else sums are taken modulo 2^64 where the result is known to fit, and in 192 bits where it is not.
+With P and N the sums of the positive and the negative taps and [l, h] the range of the samples (zero
+included), every result lies in [P l + N h, P h + N l] and no partial sum leaves (P - N) max(-l, h). Up to 2^24
+that is exact in float32, up to 2^53 in float64; else sums are taken modulo 2^64 where the result is known to
+fit, and in 192 bits where it is not.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def _with_range(
 
 
 def tap_sums(recipe: Recipe, k: Array) -> tuple[int, int]:
-    """Sums of the positive and of the negative taps, exactly; the largest of each where the batch has several kernels."""
+    """Exact sums of the positive and of the negative taps; the largest of each over a batch of kernels."""
     if k.dtype.kind == "b":
         k = k.view(np.uint8)
     axes = tuple(i for i, axis in enumerate(recipe.request.kernel_axes) if axis in recipe.request.axes)
@@ -92,7 +93,7 @@ def tap_sums(recipe: Recipe, k: Array) -> tuple[int, int]:
 def overflow_error(recipe: Recipe, a: Array, k: Array, workers: int | None) -> Exception:
     """What to raise for the first result that the output type does not hold."""
     floor, ceiling = integer_range(recipe.out_dtype)
-    # Rounding to float64 keeps the order, so whatever does not fit is among the values at or beyond the rounded ends.
+    # Rounding to float64 keeps the order: whatever does not fit is at or beyond the rounded ends.
     y = recipe.in_float64().run(a, k, None, workers)
     if not recipe.exact:
         y = np.rint(y)
@@ -102,8 +103,8 @@ def overflow_error(recipe: Recipe, a: Array, k: Array, workers: int | None) -> E
         if not np.isfinite(y[index]):
             name = "NaN" if np.isnan(y[index]) else f"{float(y[index])}"
             return FaltungValueError(
-                f"the result at index {index} is {name}, which no integer type holds; pass `dtype=np.float64`, or replace "
-                "what is not finite, for instance with `np.nan_to_num`."
+                f"the result at index {index} is {name}, which no integer type holds; pass `dtype=np.float64`, "
+                "or replace what is not finite, for instance with `np.nan_to_num`."
             )
         value = exact_at(recipe, a, k, index) if recipe.exact else int(y[index])
         if floor <= value <= ceiling:
@@ -113,8 +114,8 @@ def overflow_error(recipe: Recipe, a: Array, k: Array, workers: int | None) -> E
             end = tuple(int(i) for i in np.unravel_index(at, y.shape))
             ends.append(exact_at(recipe, a, k, end) if recipe.exact else _finite(y[end], value))
         return FaltungOverflowError(
-            f"the result at index {index} is {value}, beyond {recipe.out_dtype}; pass `dtype=np.{holding(*ends)}`, which "
-            "holds every result, or `overflow='saturate'` or 'wrap'."
+            f"the result at index {index} is {value}, beyond {recipe.out_dtype}; pass "
+            f"`dtype=np.{holding(*ends)}`, which holds every result, or `overflow='saturate'` or 'wrap'."
         )
     raise AssertionError("a value was reported as out of range, and none is")
 

@@ -1,7 +1,7 @@
 """Array kinds: what comes in, and the same kind out.
 
-ndarray -> ndarray; a torch CPU tensor -> tensor, sharing memory; an object of another array namespace -> its own, by
-DLPack; all else that NumPy understands -> ndarray. The first argument of a call decides.
+ndarray -> ndarray; a torch CPU tensor -> tensor, sharing memory; an object of another array namespace -> its
+own, by DLPack; all else that NumPy understands -> ndarray. The first argument of a call decides.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ def _same(array: Array) -> Any:
 
 
 def to_array(name: str, value: Any) -> tuple[Array, bool, Restore]:
-    """The samples as an ndarray, whether their type is weak, and what turns a result into the kind that came in."""
+    """The samples as an ndarray, whether their type is weak, and what restores the kind that came in."""
     if type(value) is np.ndarray:
         return value, False, _same
     if isinstance(value, Kernel):
         return value.taps, True, _same
     if isinstance(value, np.ma.MaskedArray):
         raise FaltungTypeError(
-            f"`{name}` is a masked array, and its mask would be ignored; pass `{name}.filled(...)` for values to use there, "
-            f"or `np.asarray({name})` to ignore the mask."
+            f"`{name}` is a masked array, and its mask would be ignored; pass `{name}.filled(...)` for values "
+            f"to use there, or `np.asarray({name})` to ignore the mask."
         )
     if isinstance(value, (np.ndarray, np.generic)):
         return np.asarray(value), False, _same
@@ -46,9 +46,13 @@ def to_array(name: str, value: Any) -> tuple[Array, bool, Restore]:
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise FaltungTypeError(f"`{name}` is no array of numbers: {error}. Pass rows of equal length.") from None
+        raise FaltungTypeError(
+            f"`{name}` is no array of numbers: {error}. Pass rows of equal length."
+        ) from None
     if weak and array.dtype.kind == "O" and array.size and all(isinstance(x, int) for x in array.flat):
-        raise FaltungTypeError(f"`{name}` has integers beyond 64 bits; pass an array of float64, or scale them.")
+        raise FaltungTypeError(
+            f"`{name}` has integers beyond 64 bits; pass an array of float64, or scale them."
+        )
     if weak and array.dtype.name == "uint64":
         return array, False, _same
     return array, weak, _same
@@ -57,11 +61,14 @@ def to_array(name: str, value: Any) -> tuple[Array, bool, Restore]:
 def _from_torch(name: str, tensor: Any, torch: Any) -> tuple[Array, bool, Restore]:
     if tensor.requires_grad:
         raise FaltungTypeError(
-            f"`{name}` requires a gradient, which this function does not record; pass `{name}.detach()`, or use "
-            "`faltung.torch` for convolutions with gradients."
+            f"`{name}` requires a gradient, which this function does not record; pass `{name}.detach()`, or "
+            "use `faltung.torch` for convolutions with gradients."
         )
     if tensor.device.type != "cpu" or tensor.layout is not torch.strided:
-        raise FaltungTypeError(f"`{name}` must be a dense CPU tensor (it is {tensor.layout} on {tensor.device}); pass `{name}.cpu()`.")
+        raise FaltungTypeError(
+            f"`{name}` must be a dense CPU tensor (it is {tensor.layout} on {tensor.device}); pass "
+            f"`{name}.cpu()`."
+        )
     tensor = tensor.resolve_conj().resolve_neg()
     if tensor.dtype is torch.bfloat16:
         import ml_dtypes
@@ -84,5 +91,8 @@ def _from_dlpack(name: str, value: Any) -> tuple[Array, bool, Restore]:
     try:
         array = np.from_dlpack(value)
     except (BufferError, TypeError, RuntimeError, ValueError) as error:
-        raise FaltungTypeError(f"`{name}` (a {type(value).__name__}) gives no CPU memory by DLPack: {error}. Copy it to a NumPy array.") from None
+        raise FaltungTypeError(
+            f"`{name}` (a {type(value).__name__}) gives no CPU memory by DLPack: {error}. Copy it to a NumPy "
+            "array."
+        ) from None
     return array, False, lambda result: namespace.from_dlpack(np.asarray(result))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+
 from . import _core
 from ._errors import FaltungTypeError, FaltungValueError
 
@@ -20,8 +21,8 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1. The start value is `FALTUNG_NUM_THREADS`, else the CPUs that this process may use (its affinity,
-        cut by the CPU quota of its cgroup).
+        At least 1. The start value is `FALTUNG_NUM_THREADS`, else the CPUs that this process may use (its
+        affinity, cut by the CPU quota of its cgroup).
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """The error promises: words for bounds on the error, who keeps which, and the setting.
 
-A promise bounds the error of every single output; `docs/numerics` states them. Today's methods are exact on integers and
-keep "highest" on floating point, so the setting decides nothing yet but is checked and remembered.
+A promise bounds the error of every single output; docs/promise.md states them. Today's methods are exact on
+integers and keep "highest" on floating point, so the setting decides nothing yet but is checked and
+remembered.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ def check_precision(precision: object) -> str:
     if precision is None:
         return _setting.get()
     if precision not in WORDS:
-        raise FaltungValueError(f"`precision` (={precision!r}) must be one of {', '.join(map(repr, WORDS))} or None.")
+        raise FaltungValueError(
+            f"`precision` (={precision!r}) must be one of {', '.join(map(repr, WORDS))} or None."
+        )
     return str(precision)
 
 
@@ -65,5 +68,5 @@ def precision(word: str) -> Iterator[None]:
 
 
 def error_units(terms: int) -> float:
-    """The bound of "highest" in units of u times the sum of absolute products: partial sums of at most 256 terms."""
+    """The bound of "highest" in units of u times the sum of absolute products."""
     return 1.1 * min(terms, 256) + -(-terms // 256) + 20

@@ -60,7 +60,7 @@ def show_plan(samples: Samples, spec: KernelSpec, options: Options, console: Con
         workers=options.workers,
     )
     told = plan.explain()
-    candidates = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(told.title), title_justify="left")
+    candidates = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=Text(told.heading), title_justify="left")
     for name in ("", "method", "predicted", "extra memory", "promise", "why"):
         candidates.add_column(name)
     for one in told.candidates:
