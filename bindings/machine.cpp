@@ -37,7 +37,7 @@ double fma_ceiling(double seconds) {
   for (const T*& row : rows) row = line;
   // Step 0: every tap reads the same aligned vectors, so that loads cost least.
   const StencilRun<T> run{weights, 0, 0, 1024 / best->group};
-  const StencilArgs<T> args{rows, &run, 1, 0, 0, 1, 0, c, int64_t(best->vectors) * best->lanes, false};
+  const StencilArgs<T> args{rows, &run, 1, 0, 0, 1, 0, c, int64_t(best->vectors) * best->lanes, nullptr, nullptr, 0, 0};
   const double work = 2.0 * best->rows * best->vectors * best->lanes * best->group * double(run.taps);
   using clock = std::chrono::steady_clock;
   const auto end = clock::now() + std::chrono::duration<double>(seconds);

@@ -65,7 +65,6 @@ FALTUNG_INLINE float round_even(float x) {
 // The range of an integer type as the nearest values of T inside it; 2^63 and 2^64 are open ends.
 template <class T, class D>
 struct Range {
-  static constexpr bool wide = sizeof(D) * 8 > (sizeof(T) == 4 ? 24u : 53u);
   static constexpr T lowest = T(std::numeric_limits<D>::min());
   static constexpr T above = T(std::numeric_limits<D>::max() / 2 + 1) * T(2);  // first value beyond
   static FALTUNG_INLINE bool holds(T x) { return x >= lowest && x < above; }   // x is rounded
@@ -86,8 +85,33 @@ FALTUNG_INLINE D wrap_float(T x) {
   return D(negative ? uint64_t(0) - low : low);
 }
 
+// Narrow integers lie inside the range where adding a magic number rounds, so every step stays in vectors.
+template <class T, class D>
+bool store_float_to_narrow(const T* src, D* dst, int64_t n, Store how) {
+  constexpr T lowest = T(std::numeric_limits<D>::min()), highest = T(std::numeric_limits<D>::max());
+  constexpr T magic = sizeof(T) == 4 ? T(0x1.8p23) : T(0x1.8p52);
+  int bad = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const T x = src[i];
+    const T up = x > lowest ? x : lowest;  // NaN becomes the lowest value
+    const T clipped = up < highest ? up : highest;
+    const T rounded = (clipped + magic) - magic;
+    // Up to half beyond the range rounds into it; at a half the even neighbour decides, which for `highest` (odd) is outside.
+    bad |= int(!(x >= lowest - T(0.5))) | int(!(x < highest + T(0.5)));
+    dst[i] = D(int32_t(rounded));
+  }
+  if (how == Store::fits) return false;
+  if (how == Store::check) return bad != 0;
+  bad = 0;
+  for (int64_t i = 0; i < n; ++i) bad |= int(src[i] != src[i]);
+  return bad != 0;
+}
+
 template <class T, class D>
 bool store_float_to_int(const T* src, D* dst, int64_t n, Store how) {
+  if constexpr (sizeof(D) < 4) {
+    if (how != Store::wrap) return store_float_to_narrow<T, D>(src, dst, n, how);
+  }
   using R = Range<T, D>;
   int bad = 0;
   if (how == Store::saturate) {
@@ -95,14 +119,7 @@ bool store_float_to_int(const T* src, D* dst, int64_t n, Store how) {
       const T x = round_even(src[i]);
       bad |= x != x;
       const T low = x > R::lowest ? x : R::lowest;
-      if constexpr (R::wide) {
-        dst[i] = low < R::above ? D(low) : std::numeric_limits<D>::max();
-      } else {
-        constexpr T top = T(std::numeric_limits<D>::max());
-        const T both = low < top ? low : top;
-        dst[i] = D(int32_t(sizeof(D) < 4 ? int32_t(both) : 0));
-        if constexpr (sizeof(D) >= 4) dst[i] = D(int64_t(both));
-      }
+      dst[i] = low < R::above ? D(low) : std::numeric_limits<D>::max();
     }
   } else if (how == Store::wrap) {
     for (int64_t i = 0; i < n; ++i) {
@@ -117,9 +134,7 @@ bool store_float_to_int(const T* src, D* dst, int64_t n, Store how) {
       const bool ok = R::holds(x);
       bad |= !ok;
       const T safe = ok ? x : T(0);
-      if constexpr (sizeof(D) < 4)
-        dst[i] = D(int32_t(safe));
-      else if constexpr (std::is_same_v<D, uint64_t>)
+      if constexpr (std::is_same_v<D, uint64_t>)
         dst[i] = D(safe);
       else
         dst[i] = D(int64_t(safe));

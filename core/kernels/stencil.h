@@ -1,6 +1,6 @@
 // The stencil family: what a microkernel computes, and the table rows through which the upper floors reach it.
 //
-//   c[r][x] (+)= sum over runs, taps t, group g of  row(run.row + r + g)[x + run.offset + t * step] * w[t][g]
+//   c[r][x] = sums[r][x] + sum over runs, taps t, group g of  row(run.row + r + g)[x + run.offset + t * step] * w[t][g]
 //
 // A tile has `rows` output rows of `vectors` vectors each; `group` kernel rows are taken at once, so that every loaded vector
 // serves min(rows, group) multiply-adds. Rows are reached through a table of pointers: boundaries, N-D planes, dilated and
@@ -29,7 +29,11 @@ struct StencilArgs {
   int64_t advance;  // elements from one tile to the next
   T* c;             // first output of the first tile
   int64_t ldc;      // elements between output rows
-  bool add;         // add to what stands in c
+  const T* sums;    // tile of earlier sums to add, rows beside each other without a gap; or null
+  // Lines that will be packed next, one for each tile row, or null: every tile asks the cache for `ahead_step` bytes more of
+  // each, so that packing finds them near.
+  const char* const* ahead;
+  int64_t ahead_at, ahead_step;
 };
 
 // One kernel: a row of a constexpr table declares it and makes it selectable, testable and measurable.

@@ -20,6 +20,11 @@ void stencil(const StencilArgs<T>& s) {
   constexpr int kParts = Complex ? 2 : 1;
   for (int64_t tile = 0; tile < s.tiles; ++tile) {
     const int64_t x = s.x + tile * s.advance;
+    if (s.ahead) {
+      const int64_t at = s.ahead_at + tile * s.ahead_step;
+#pragma GCC unroll 32
+      for (int r = 0; r < R; ++r) __builtin_prefetch(s.ahead[r] + at, 0, 2);
+    }
     vec acc[kParts][R][V] = {};
     for (int64_t n = 0; n < s.run_count; ++n) {
       const StencilRun<T>& run = s.runs[n];
@@ -58,8 +63,8 @@ void stencil(const StencilArgs<T>& s) {
       for (int v = 0; v < V; ++v) {
         vec y = acc[0][r][v];
         if constexpr (Complex) y += times_i<T, Bytes>(acc[1][r][v]);
-        T* p = c + r * s.ldc + v * L;
-        Vx::store(p, s.add ? Vx::load(p) + y : y);
+        if (s.sums) y += Vx::load(s.sums + (r * V + v) * L);
+        Vx::store(c + r * s.ldc + v * L, y);
       }
     }
   }

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64_t kChain = 256;               // terms a register sums from zero
 constexpr int64_t kPackedBytes = 448 * 1024;  // packed lines of a unit: they live in L2
-constexpr int64_t kStripRows = 96;            // rows a strip, about: the overlap of strips is read twice
+constexpr int64_t kStripRows = 160;           // rows a strip, about: the overlap of strips is read twice
 constexpr int64_t kUnitWork = 32 << 20;       // multiply-adds a unit, about: 0.4 milliseconds
 constexpr int64_t kLineElements = 16;         // elements a cache line holds at most
 constexpr int64_t kCacheWay = 4096;           // lines this far apart share a cache set

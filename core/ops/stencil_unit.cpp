@@ -4,15 +4,6 @@
 #include "core/ops/stencil_run.h"
 
 namespace faltung {
-namespace {
-
-// The hardware follows a stream to the end of its page; the next line is often another page, so its start is asked for early.
-void prefetch_start(const char* line) {
-  for (int i = 0; i < 16; ++i) __builtin_prefetch(line + 64 * i);
-}
-
-}  // namespace
-
 template <class T>
 const char* StencilCorrelation<T>::line_of(const Unit& u, int64_t panel, int64_t entry) const {
   const int64_t kernel_classes = int64_t(s_.class_taps.size());
@@ -112,7 +103,7 @@ void StencilCorrelation<T>::direct_columns(const Unit& u, Interval columns, Work
     const int64_t row = std::min(r, u.rows() - tile_rows);
     if (s_.out_in_place) {
       const int64_t ldc = rows.out == 1 ? 0 : rows.out_step * s_.row_classes / int64_t(sizeof(T));
-      w.sweeper.row(w.table + row, s_.direct, tile_rows, x, elements, out_line(row), ldc, true);
+      w.sweeper.row(w.table + row, s_.direct, tile_rows, x, elements, out_line(row), ldc, true, {});
       continue;
     }
     for (int64_t done = 0; done < columns.size();) {
@@ -122,7 +113,7 @@ void StencilCorrelation<T>::direct_columns(const Unit& u, Interval columns, Work
         n = (shapes_.limits().lanes + group - 1) / group;
         begin = columns.size() - n;
       }
-      w.sweeper.row(w.table + row, s_.direct, tile_rows, x + begin * group, n * group, w.tile, tile_elements_, true);
+      w.sweeper.row(w.table + row, s_.direct, tile_rows, x + begin * group, n * group, w.tile, tile_elements_, true, {});
       store_rows(u, row, tile_rows, {columns.begin + begin, columns.begin + begin + n}, w.tile, tile_elements_, w);
       done = begin + n;
     }
@@ -167,24 +158,35 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
     }
     return;
   }
-  for (int64_t p = 0; p < s_.panels; ++p) {
-    const int64_t taps = s_.class_taps[size_t(p) % s_.class_taps.size()];
-    const int64_t entries = u.rows() + taps - 1;
-    T* packed = w.lines + p * s_.panel_stride * layout.length;
-    const char* line = line_of(u, p, 0);
-    for (int64_t i = 0; i < entries; ++i, packed += layout.length) {
-      const char* next = i + 1 < entries ? line_of(u, p, i + 1) : nullptr;
-      if (next) prefetch_start(next + u.columns.begin * s_.roles.line.stride * s_.roles.line.in_step);
-      packer_.pack(line, layout, w.line_plan, packed);
-      line = next;
-      w.table[p * s_.panel_stride + i] = packed;
-    }
-  }
+  // Each row of tiles packs the lines it is the first to read; while it computes, the cache fetches those of the next.
+  const int64_t most_taps = *std::max_element(s_.class_taps.begin(), s_.class_taps.end());
   const int64_t tall = rows.out_step * s_.row_classes / int64_t(sizeof(T));
+  const int64_t line_bytes = line.stride * line.in_step;
+  const char* next_lines[32];
+  int64_t packed_lines = 0;
   for (int64_t r = 0, tile_rows = 0; r < u.rows(); r += tile_rows) {
     tile_rows = shapes_.next(u.rows() - r, u.rows(), s_.tall);
     const int64_t row = std::min(r, u.rows() - tile_rows);
-    w.sweeper.row(w.table + row, layout, tile_rows, 0, elements, to_out ? out_line(row) : w.tile, to_out ? tall : ldc, to_out);
+    const int64_t needed = row + tile_rows + most_taps - 1;
+    for (int64_t p = 0; p < s_.panels; ++p) {
+      const int64_t entries = std::min(needed, u.rows() + s_.class_taps[size_t(p) % s_.class_taps.size()] - 1);
+      for (int64_t i = packed_lines; i < entries; ++i) {
+        T* packed = w.lines + (p * s_.panel_stride + i) * layout.length;
+        packer_.pack(line_of(u, p, i), layout, w.line_plan, packed);
+        w.table[p * s_.panel_stride + i] = packed;
+      }
+    }
+    packed_lines = needed;
+    Ahead ahead;
+    if (s_.tall && r + 2 * tile_rows <= u.rows()) {
+      for (int64_t i = 0; i < tile_rows; ++i) {
+        const char* next = line_of(u, s_.panels - 1, needed + i);
+        next_lines[i] = (next ? next : u.in) + intervals[0].begin * line_bytes;
+      }
+      ahead = {next_lines, shapes_.limits().lanes * line_bytes / group};
+    }
+    w.sweeper.row(w.table + row, layout, tile_rows, 0, elements, to_out ? out_line(row) : w.tile, to_out ? tall : ldc, to_out,
+                  ahead);
     if (!to_out) store(row, tile_rows);
   }
 }
