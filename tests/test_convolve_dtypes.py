@@ -99,6 +99,7 @@ def test_two_lists_give_the_widest_of_their_kind():
     assert fl.convolve([True], [False, True]).dtype == np.int64
     assert fl.convolve([1, 2], [0.5]).dtype == np.float64
     assert fl.convolve([[1.0], [2.0]], [[1j]]).dtype == np.complex128
+    assert fl.convolve([1.0], [np.float16(2)]).dtype == np.float64
     assert fl.convolve(3, 4.5) == 13.5
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import faltung as fl
-from checks import check
+from checks import check, expected_dtype
 from grids import BOUNDARIES, MODES, OPS, cover, draw
 
 RNG_SEED = 11
@@ -160,12 +160,18 @@ def test_an_empty_batch_gives_an_empty_result(op):
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_two_scalars_give_a_numpy_scalar(op):
-    got = getattr(fl, op)(np.float32(3), np.float32(4))
-    assert isinstance(got, np.float32) and got == 12
-    assert getattr(fl, op)(np.array(7, np.uint8), 6) == 42
-    assert getattr(fl, op)(7, 6).dtype == np.int64
-    assert fl.correlate(2 + 1j, 1j) == (2 + 1j) * -1j
+@pytest.mark.parametrize("mode", MODES)
+def test_two_arrays_of_no_axes_give_a_numpy_scalar(op, mode):
+    run = getattr(fl, op)
+    for a, k in itertools.product(
+        [np.float32(3), np.array(3, np.float32), 3], [np.float32(4), np.array(4.0), 4]
+    ):
+        for _ in range(2):  # the second call finds the first one's decision
+            got = run(a, k, mode)
+            assert isinstance(got, np.generic) and got == 12 and got.dtype == expected_dtype(a, k)
+    assert isinstance(run(np.array(7, np.uint8), np.array(6, np.uint8), mode), np.uint8)
+    assert run(7, 6, mode).dtype == np.int64
+    assert fl.correlate(2 + 1j, 1j, mode) == (2 + 1j) * -1j
 
 
 @pytest.mark.parametrize("dtype", DTYPE, ids=str)

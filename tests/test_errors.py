@@ -178,6 +178,18 @@ def test_anchor(call, arguments, options, kind, words):
 
 
 @BOTH
+@pytest.mark.parametrize("name", ["stride", "dilation"])
+def test_steps_beyond_64_bits(call, name):
+    # They still mean something (one output, one tap inside the array), or are refused in our words.
+    try:
+        got = call(ROW, ones(3), "same", **{name: 2**70})
+    except fl.FaltungError as error:
+        assert f"`{name}`" in str(error)
+    else:
+        assert np.array_equal(got, ROW if name == "dilation" else call(ROW, ones(3), "same")[:1])
+
+
+@BOTH
 def test_one_boundary_or_one_per_axis(call):
     for wrong in (("edge",), ("edge", "wrap", "edge"), ()):
         refused(ValueError, ["`boundary`", "2"], call, IMAGE, ones(3, 3), boundary=wrong)
@@ -203,6 +215,9 @@ def test_workers(call):
     large=((BYTES, [1, 2]), {"fill_value": 256}, ValueError, ["`fill_value` (=256)", "uint8"]),
     negative=((BYTES, [1, 2]), {"fill_value": -1}, ValueError, ["`fill_value` (=-1)", "uint8"]),
     bits=((ROW > 2, ROW > 2), {"fill_value": 2}, ValueError, ["`fill_value` (=2)", "bool"]),
+    past_float32=((ROW.astype("f4"), [1.0]), {"fill_value": 1e300}, ValueError, ["`fill_value`", "float32"]),
+    past_float16=((ROW.astype("f2"), [1.0]), {"fill_value": 1e6}, ValueError, ["`fill_value`", "float16"]),
+    past_floats=((ROW, [1.0]), {"fill_value": 10**400}, ValueError, ["`fill_value`", "float64"]),
     huge=((INTS, INTS), {"fill_value": 2**63}, ValueError, ["`fill_value`", "int64"]),
     imaginary=((ROW, ROW), {"fill_value": 1j}, (TypeError, ValueError), ["`fill_value` (=1j)", "float64"]),
     word=((ROW, ROW), {"fill_value": "0"}, TypeError, ["`fill_value` (='0')"]),

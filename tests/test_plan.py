@@ -13,6 +13,7 @@ import pytest
 
 import faltung as fl
 from checks import allowance, oracle
+from conftest import peer
 from grids import BOUNDARIES, DTYPES, FLOATS, MODES, OPS, cover, draw
 from reference import exact
 
@@ -63,6 +64,23 @@ def test_weak_and_strong_kernels_stay_what_they_are():
     assert fl.plan_convolve((4,), [0.5], dtype=np.float32)(a).dtype == np.float32
     assert fl.plan_convolve((4,), np.array([0.5]), dtype=np.float32)(a).dtype == np.float64
     assert fl.plan_convolve((4,), fl.kernels.box(3, ndim=1), dtype=np.float32)(a).dtype == np.float32
+    assert isinstance(fl.plan_convolve((), 2.0, dtype=np.float32)(np.float32(3)), np.float32)
+
+
+def test_plans_run_on_other_kinds_of_arrays():
+    torch = peer("torch")
+    plan = fl.plan_convolve((4,), [1, 1], dtype=np.float32)
+    got = plan(torch.ones(4))
+    assert isinstance(got, torch.Tensor) and got.tolist() == [1, 2, 2, 2, 1]
+    with pytest.raises(fl.FaltungError, match=r"faltung\.torch"):
+        plan(torch.ones(4, requires_grad=True))
+    with pytest.raises(TypeError, match="mask"):
+        plan(np.ma.array(np.ones(4, np.float32), mask=[True, False, False, False]))
+    with pytest.raises(TypeError, match="mask"):
+        fl.plan_convolve((4,), np.ma.array([1.0, 2.0], mask=[True, False]), dtype=np.float32)
+    with pytest.raises(TypeError, match="`x`") as caught:
+        plan("abcd")
+    assert isinstance(caught.value, fl.FaltungError)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.complex128, np.float16], ids=str)
@@ -126,8 +144,12 @@ def test_wrong_arguments_are_found_when_planning():
             fl.plan_convolve((5, 5), np.ones((3, 3)), dtype=float, **{name: value})
     with pytest.raises(ValueError, match="swap"):
         fl.plan_convolve((2,), np.ones(3), "valid", dtype=float)
-    with pytest.raises(TypeError, match="dtype"):
+    with pytest.raises(fl.FaltungError, match="dtype"):
         fl.plan_convolve((5,), np.ones(3, np.int8), dtype=np.uint64)
+    with pytest.raises(fl.FaltungError, match="`dtype`"):
+        fl.plan_convolve((5,), np.ones(3), dtype="number")
+    with pytest.raises(fl.FaltungError, match="`shape`"):
+        fl.plan_convolve((5.0,), np.ones(3), dtype=float)
 
 
 # ---- explain and print

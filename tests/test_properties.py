@@ -13,7 +13,7 @@ from checks import check, oracle
 from grids import BOUNDARIES, MODES, OPS
 from strategies import calls
 
-MANY = settings(max_examples=6 * settings.default.max_examples)
+MANY = settings(max_examples=min(6 * settings.default.max_examples, 4000))
 modes, boundaries, ops = st.sampled_from(MODES), st.sampled_from(BOUNDARIES), st.sampled_from(OPS)
 values = st.integers(-(2**20), 2**20)
 
