@@ -85,32 +85,53 @@ FALTUNG_INLINE D wrap_float(T x) {
   return D(negative ? uint64_t(0) - low : low);
 }
 
-// Narrow integers lie inside the range where adding a magic number rounds, so every step stays in vectors.
-template <class T, class D>
+// Narrow integers lie inside the range where adding a magic number rounds. One pass for every policy: NaN shows in a sum of
+// clipped values times zero, a value out of range in the extremes. Beyond the range by half rounds into it but for the tie
+// at the upper end, whose even neighbour is outside.
+template <class T, class D, int Bytes>
 bool store_float_to_narrow(const T* src, D* dst, int64_t n, Store how) {
-  constexpr T lowest = T(std::numeric_limits<D>::min()), highest = T(std::numeric_limits<D>::max());
-  constexpr T magic = sizeof(T) == 4 ? T(0x1.8p23) : T(0x1.8p52);
-  int bad = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const T x = src[i];
-    const T up = x > lowest ? x : lowest;  // NaN becomes the lowest value
-    const T clipped = up < highest ? up : highest;
-    const T rounded = (clipped + magic) - magic;
-    // Up to half beyond the range rounds into it; at a half the even neighbour decides, which for `highest` (odd) is outside.
-    bad |= int(!(x >= lowest - T(0.5))) | int(!(x < highest + T(0.5)));
-    dst[i] = D(int32_t(rounded));
+  using Vx = Vec<T, Bytes>;
+  using vec = typename Vx::type;
+  constexpr int L = Vx::lanes;
+  typedef int32_t ints __attribute__((vector_size(L * 4)));
+  typedef D narrow __attribute__((vector_size(L * sizeof(D))));
+  constexpr T magic_number = sizeof(T) == 4 ? T(0x1.8p23) : T(0x1.8p52);
+  const vec lowest = Vx::fill(T(std::numeric_limits<D>::min())), highest = Vx::fill(T(std::numeric_limits<D>::max()));
+  const vec magic = Vx::fill(magic_number);
+  vec poison = {}, least = lowest, most = highest;
+  const auto convert = [&](vec x) FALTUNG_LAMBDA_INLINE {
+    const vec up = lowest > x ? lowest : x;  // keeps NaN
+    const vec clipped = highest < up ? highest : up;
+    poison += clipped * T(0);
+    least = x < least ? x : least;
+    most = x > most ? x : most;
+    const vec rounded = (clipped + magic) - magic;
+    return __builtin_convertvector(__builtin_convertvector(rounded, ints), narrow);
+  };
+  int64_t i = 0;
+  for (; i + L <= n; i += L) {
+    const narrow y = convert(Vx::load(src + i));
+    __builtin_memcpy(dst + i, &y, sizeof(narrow));
+  }
+  if (i < n) {
+    vec rest = lowest;
+    __builtin_memcpy(&rest, src + i, size_t(n - i) * sizeof(T));
+    const narrow y = convert(rest);
+    __builtin_memcpy(dst + i, &y, size_t(n - i) * sizeof(D));
   }
   if (how == Store::fits) return false;
-  if (how == Store::check) return bad != 0;
-  bad = 0;
-  for (int64_t i = 0; i < n; ++i) bad |= int(src[i] != src[i]);
-  return bad != 0;
+  bool nan = false, out = false;
+  for (int l = 0; l < L; ++l) {
+    nan |= poison[l] != T(0);
+    out |= least[l] < lowest[l] - T(0.5) || most[l] >= highest[l] + T(0.5);
+  }
+  return nan || (how == Store::check && out);
 }
 
-template <class T, class D>
+template <class T, class D, int Bytes>
 bool store_float_to_int(const T* src, D* dst, int64_t n, Store how) {
   if constexpr (sizeof(D) < 4) {
-    if (how != Store::wrap) return store_float_to_narrow<T, D>(src, dst, n, how);
+    if (how != Store::wrap) return store_float_to_narrow<T, D, Bytes>(src, dst, n, how);
   }
   using R = Range<T, D>;
   int bad = 0;
@@ -168,7 +189,7 @@ bool store_int(const uint64_t* src, D* dst, int64_t n, Store how) {
   return bad != 0;
 }
 
-template <class T, class D>
+template <class T, class D, int Bytes>
 FALTUNG_INLINE bool store_contiguous(const T* src, D* dst, int64_t n, Store how) {
   if constexpr (std::is_same_v<D, Half>) {
     for (int64_t i = 0; i < n; ++i) {
@@ -190,26 +211,26 @@ FALTUNG_INLINE bool store_contiguous(const T* src, D* dst, int64_t n, Store how)
     for (int64_t i = 0; i < n; ++i) dst[i] = D(src[i]);
     return false;
   } else if constexpr (std::is_floating_point_v<T>) {
-    return store_float_to_int<T, D>(src, dst, n, how);
+    return store_float_to_int<T, D, Bytes>(src, dst, n, how);
   } else {
     return store_int<D>(src, dst, n, how);
   }
 }
 
-template <class T, class D>
+template <class T, class D, int Bytes>
 bool store_line(const T* src, void* dest, const StridedLine& line, Store how) {
   char* dst = static_cast<char*>(dest);
   const int64_t size = int64_t(sizeof(D));
   const int64_t n = line.groups * line.group;
   const bool inner_contiguous = line.inner == size || line.group == 1;
   if (inner_contiguous && (line.step == size * line.group || line.groups == 1))
-    return store_contiguous<T, D>(src, reinterpret_cast<D*>(dst), n, how);
+    return store_contiguous<T, D, Bytes>(src, reinterpret_cast<D*>(dst), n, how);
   constexpr int64_t kChunk = 256;
   D chunk[kChunk];
   bool bad = false;
   for (int64_t i = 0; i < n; i += kChunk) {
     const int64_t count = n - i < kChunk ? n - i : kChunk;
-    bad |= store_contiguous<T, D>(src + i, chunk, count, how);
+    bad |= store_contiguous<T, D, Bytes>(src + i, chunk, count, how);
     for (int64_t j = 0; j < count; ++j) {
       const int64_t e = i + j;
       char* p = line.group == 1 ? dst + e * line.step : dst + (e / line.group) * line.step + (e % line.group) * line.inner;
@@ -219,24 +240,24 @@ bool store_line(const T* src, void* dest, const StridedLine& line, Store how) {
   return bad;
 }
 
-template <class T>
+template <class T, int Bytes>
 constexpr ConvertTable<T> convert_table() {
   if constexpr (std::is_floating_point_v<T>)
     return {{load_line<T, Bool>, load_line<T, uint8_t>, load_line<T, int8_t>, load_line<T, uint16_t>,
              load_line<T, int16_t>, load_line<T, uint32_t>, load_line<T, int32_t>, load_line<T, uint64_t>,
              load_line<T, int64_t>, load_line<T, Half>, load_line<T, BFloat>, load_line<T, float>,
              load_line<T, double>},
-            {nullptr, store_line<T, uint8_t>, store_line<T, int8_t>, store_line<T, uint16_t>,
-             store_line<T, int16_t>, store_line<T, uint32_t>, store_line<T, int32_t>, store_line<T, uint64_t>,
-             store_line<T, int64_t>, store_line<T, Half>, store_line<T, BFloat>, store_line<T, float>,
-             store_line<T, double>}};
+            {nullptr, store_line<T, uint8_t, Bytes>, store_line<T, int8_t, Bytes>, store_line<T, uint16_t, Bytes>,
+             store_line<T, int16_t, Bytes>, store_line<T, uint32_t, Bytes>, store_line<T, int32_t, Bytes>, store_line<T, uint64_t, Bytes>,
+             store_line<T, int64_t, Bytes>, store_line<T, Half, Bytes>, store_line<T, BFloat, Bytes>, store_line<T, float, Bytes>,
+             store_line<T, double, Bytes>}};
   else
     return {{load_line<T, Bool>, load_line<T, uint8_t>, load_line<T, int8_t>, load_line<T, uint16_t>,
              load_line<T, int16_t>, load_line<T, uint32_t>, load_line<T, int32_t>, load_line<T, uint64_t>,
              load_line<T, int64_t>, nullptr, nullptr, nullptr, nullptr},
-            {nullptr, store_line<T, uint8_t>, store_line<T, int8_t>, store_line<T, uint16_t>,
-             store_line<T, int16_t>, store_line<T, uint32_t>, store_line<T, int32_t>, store_line<T, uint64_t>,
-             store_line<T, int64_t>, nullptr, nullptr, nullptr, nullptr}};
+            {nullptr, store_line<T, uint8_t, Bytes>, store_line<T, int8_t, Bytes>, store_line<T, uint16_t, Bytes>,
+             store_line<T, int16_t, Bytes>, store_line<T, uint32_t, Bytes>, store_line<T, int32_t, Bytes>, store_line<T, uint64_t, Bytes>,
+             store_line<T, int64_t, Bytes>, nullptr, nullptr, nullptr, nullptr}};
 }
 
 }  // namespace

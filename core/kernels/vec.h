@@ -5,6 +5,7 @@
 #include <cstring>
 
 #define FALTUNG_INLINE inline __attribute__((always_inline))
+#define FALTUNG_LAMBDA_INLINE __attribute__((always_inline))
 
 namespace faltung {
 namespace {

@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -13,11 +14,12 @@ namespace faltung {
 // How the lines of one unit are packed, worked out once for all of them: stretches of the array, and single groups that stand
 // outside it. Positions in the packed line are elements.
 struct LinePlan {
+  static constexpr int64_t kConstant = std::numeric_limits<int64_t>::min();
   struct Stretch {
     int64_t source, step, groups, at;  // bytes from the line's start, bytes between groups
   };
   struct Outside {
-    int64_t at, source, copy;  // source in bytes, or -1 for the constant; copy: where the same group stands packed, or -1
+    int64_t at, source, copy;  // source in bytes, any sign, or kConstant; copy: where the same group stands packed, or -1
   };
   struct Rest {
     int64_t at, end;  // what a partial vector reads beyond the last column: zeros, for garbage may be subnormal and slow
@@ -87,7 +89,7 @@ class LinePacker {
     for (const LinePlan::Stretch& s : plan.stretches)
       for (int64_t i = 0; i < s.groups * r.group; ++i) plan.gather[size_t(s.at + i)] = s.source / item + i;
     for (const LinePlan::Outside& o : plan.outside)
-      for (int64_t g = 0; g < r.group && o.source >= 0; ++g) plan.gather[size_t(o.at + g)] = o.source / item + g;
+      for (int64_t g = 0; g < r.group && o.source != LinePlan::kConstant; ++g) plan.gather[size_t(o.at + g)] = o.source / item + g;
   }
 
   // Packs the line at `src`; null stands for a line of the constant.
@@ -108,7 +110,7 @@ class LinePacker {
     for (const LinePlan::Outside& o : plan.outside) {
       if (o.copy >= 0) {
         for (int64_t g = 0; g < group; ++g) dst[o.at + g] = dst[o.copy + g];
-      } else if (o.source < 0) {
+      } else if (o.source == LinePlan::kConstant) {
         fill_line(dst + o.at, group);
       } else {
         load(src + o.source, 0, 1, dst + o.at);
@@ -131,7 +133,7 @@ class LinePacker {
       const int64_t from = boundary_index(first + i * stride, line.in, line.boundary);
       const int64_t packed = from - (first + lead * stride);
       const bool stands = from >= 0 && packed >= 0 && packed % stride == 0 && packed / stride < stop - lead;
-      plan.outside.push_back({at + i * group, from < 0 ? -1 : from * line.in_step,
+      plan.outside.push_back({at + i * group, from < 0 ? LinePlan::kConstant : from * line.in_step,
                               stands ? at + (lead + packed / stride) * group : -1});
     };
     for (int64_t i = 0; i < lead; ++i) outside(i);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <numeric>
 #include <optional>
 #include <stdexcept>
 #include <type_traits>
@@ -60,14 +61,16 @@ StencilCorrelation<T>::StencilCorrelation(const Problem& problem, Isa isa)
   size_t run_count = 0;
   for (const Call& c : s_.calls) run_count += c.runs.size();
   const int64_t round = s_.blocked_line ? s_.block : limits.lanes;
-  const auto padded = [&](int64_t columns) { return (columns * group + round - 1) / round * round; };
-  const int64_t widest = std::max(padded(s_.packed.capacity), padded(s_.border.capacity));
+  const auto padded = [&](int64_t elements) { return (elements + round - 1) / round * round; };
   const int64_t line_elements = s_.in_place ? s_.border.length : s_.packed.length;
   table_bytes_ = aligned(size_t(s_.panels * s_.panel_stride) * sizeof(T*));
   lines_bytes_ = aligned(size_t(lines * line_elements) * sizeof(T) + 64);
-  // A converted output passes through the tile buffer in pieces of 1024 elements, packed blocks whole.
-  const int64_t piece = (std::min<int64_t>(1024, s_.interior.size() * group) + round * group - 1) / (round * group) * (round * group);
-  tile_elements_ = s_.in_place && !s_.out_in_place ? std::max(widest, piece) : widest;
+  // Outputs that are not written in place pass through the tile buffer in pieces of about 256 elements, whole groups and
+  // whole vectors. A blocked line passes in pieces of whole tiles; two borders side by side fit a vector.
+  const int64_t whole = std::lcm(round, group);
+  const int64_t piece = s_.blocked_line ? limits.tall_rows * s_.block : 256;
+  const int64_t most = padded(std::max(s_.packed.capacity, s_.border.capacity) * group);
+  tile_elements_ = std::min((piece + whole - 1) / whole * whole, (most + whole - 1) / whole * whole);
   tile_bytes_ = aligned(size_t((s_.blocked_line ? 1 : s_.tall ? limits.tall_rows : limits.rows) * tile_elements_) * sizeof(T));
   fill_bytes_ = aligned(size_t(s_.block_columns * group + (s_.roles.line.taps - 1) * s_.direct.step + s_.block) * sizeof(T));
   const auto constant = [](const ConvAxis& a) { return a.boundary == Boundary::constant && inside(a).size() < a.out; };

@@ -153,8 +153,15 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
         packer_.pack(line_of(u, p, row), layout, w.line_plan, packed);
         for (int64_t i = 0; i < entries; ++i) w.table[p * s_.panel_stride + i] = packed + i * s_.block;
       }
-      w.sweeper.blocked_line(w.table, layout, 0, elements, to_out ? out_line(row) : w.tile, to_out);
-      if (!to_out) store(row, 1);
+      if (to_out) {
+        w.sweeper.blocked_line(w.table, layout, 0, elements, out_line(row), true);
+        continue;
+      }
+      for (int64_t done = 0; done < elements; done += tile_elements_) {
+        const int64_t n = std::min(tile_elements_, elements - done), first = intervals[0].begin + done / group;
+        w.sweeper.blocked_line(w.table, layout, done, n, w.tile, false);
+        store_rows(u, row, 1, {first, first + n / group}, w.tile, 0, w);
+      }
     }
     return;
   }
@@ -185,9 +192,22 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
       }
       ahead = {next_lines, shapes_.limits().lanes * line_bytes / group};
     }
-    w.sweeper.row(w.table + row, layout, tile_rows, 0, elements, to_out ? out_line(row) : w.tile, to_out ? tall : ldc, to_out,
-                  ahead);
-    if (!to_out) store(row, tile_rows);
+    if (to_out) {
+      w.sweeper.row(w.table + row, layout, tile_rows, 0, elements, out_line(row), tall, true, ahead);
+    } else if (count == 1 && elements > tile_elements_) {
+      // A converted output passes through the tile buffer piece by piece, which stays in L1.
+      for (int64_t done = 0; done < elements; done += tile_elements_) {
+        const int64_t n = std::min(tile_elements_, elements - done);
+        w.sweeper.row(w.table + row, layout, tile_rows, done, n, w.tile, tile_elements_, false, ahead);
+        const int64_t first = intervals[0].begin + done / group;
+        store_rows(u, row, tile_rows, {first, first + n / group}, w.tile, tile_elements_, w);
+        if (ahead.lines)
+          for (const char*& line : next_lines) line += tile_elements_ / group * line_bytes;
+      }
+    } else {
+      w.sweeper.row(w.table + row, layout, tile_rows, 0, elements, w.tile, ldc, false, ahead);
+      store(row, tile_rows);
+    }
   }
 }
 

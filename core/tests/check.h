@@ -11,6 +11,7 @@ namespace faltung::tests {
 struct Test {
   const char* name;
   std::function<void()> run;
+  bool row = false;  // of a kernel table: one of hundreds
 };
 
 inline std::vector<Test>& registry() {
@@ -42,6 +43,15 @@ inline void report(const char* file, int line, const std::string& what) {
 #define CHECK(...)                                                                             \
   do {                                                                                         \
     if (!(__VA_ARGS__)) ::faltung::tests::report(__FILE__, __LINE__, "not so: " #__VA_ARGS__); \
+  } while (false)
+
+/// A check that names its case: ends the calling function where it fails, for the next case would fail too.
+#define REQUIRE(condition, text)                                      \
+  do {                                                                \
+    if (!(condition)) {                                               \
+      ::faltung::tests::report(__FILE__, __LINE__, (text));           \
+      return;                                                         \
+    }                                                                 \
   } while (false)
 
 /// The expression throws `Exception`, and the text of it contains `text`.
