@@ -28,8 +28,16 @@ struct Registration {
   Registration(const char* name, std::function<void()> run) { registry().push_back({name, std::move(run)}); }
 };
 
+/// Failures of the running test that have been shown; the rest is only counted.
+inline int& shown() {
+  static int count = 0;
+  return count;
+}
+
 inline void report(const char* file, int line, const std::string& what) {
+  constexpr int most_shown = 20;
   ++failures();
+  if (++shown() > most_shown) return;
   std::cerr << file << ":" << line << ": " << what << std::endl;
 }
 
@@ -46,12 +54,12 @@ inline void report(const char* file, int line, const std::string& what) {
   } while (false)
 
 /// A check that names its case: ends the calling function where it fails, for the next case would fail too.
-#define REQUIRE(condition, text)                                      \
-  do {                                                                \
-    if (!(condition)) {                                               \
-      ::faltung::tests::report(__FILE__, __LINE__, (text));           \
-      return;                                                         \
-    }                                                                 \
+#define REQUIRE(condition, text)                            \
+  do {                                                      \
+    if (!(condition)) {                                     \
+      ::faltung::tests::report(__FILE__, __LINE__, (text)); \
+      return;                                               \
+    }                                                       \
   } while (false)
 
 /// The expression throws `Exception`, and the text of it contains `text`.

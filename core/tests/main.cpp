@@ -19,13 +19,15 @@ int main(int argc, char** argv) {
     if (argc > 1 && std::strstr(test.name, argv[1]) == nullptr) continue;
     ++run;
     const int before = failures();
+    shown() = 0;
     try {
       test.run();
     } catch (const std::exception& exception) {
       report(test.name, 0, std::string("threw: ") + exception.what());
     }
     const bool failed = failures() != before;
-    if (failed || !test.row || argc > 1) std::cout << (failed ? "FAIL  " : "ok    ") << test.name << std::endl;
+    if (failed || !test.row || argc > 1)
+      std::cout << (failed ? "FAIL  " : "ok    ") << test.name << std::endl;
   }
   std::cout << run << " tests, " << failures() << " failures" << std::endl;
   return failures() == 0 && run > 0 ? 0 : 1;

@@ -16,7 +16,7 @@
 namespace faltung::tests {
 namespace {
 
-const char* const kNames[kDTypes] = {"b8",  "u8",  "i8",  "u16", "i16",  "u32", "i32",
+const char* const kNames[kDTypes] = {"b8",  "u8",  "i8",  "u16",  "i16", "u32", "i32",
                                      "u64", "i64", "f16", "bf16", "f32", "f64"};
 
 template <class T>
@@ -75,18 +75,29 @@ template <class F>
 void with_type(DType type, F f) {
   switch (type) {
     case DType::b8:
-    case DType::u8: return f(std::uint8_t{});
-    case DType::i8: return f(std::int8_t{});
-    case DType::u16: return f(std::uint16_t{});
-    case DType::i16: return f(std::int16_t{});
-    case DType::u32: return f(std::uint32_t{});
-    case DType::i32: return f(std::int32_t{});
-    case DType::u64: return f(std::uint64_t{});
-    case DType::i64: return f(std::int64_t{});
-    case DType::f32: return f(float{});
-    case DType::f64: return f(double{});
+    case DType::u8:
+      return f(std::uint8_t{});
+    case DType::i8:
+      return f(std::int8_t{});
+    case DType::u16:
+      return f(std::uint16_t{});
+    case DType::i16:
+      return f(std::int16_t{});
+    case DType::u32:
+      return f(std::uint32_t{});
+    case DType::i32:
+      return f(std::int32_t{});
+    case DType::u64:
+      return f(std::uint64_t{});
+    case DType::i64:
+      return f(std::int64_t{});
+    case DType::f32:
+      return f(float{});
+    case DType::f64:
+      return f(double{});
     case DType::f16:
-    case DType::bf16: return;
+    case DType::bf16:
+      return;
   }
 }
 
@@ -95,18 +106,30 @@ void with_type(DType type, F f) {
 // Bits of any kind, and those around the ends and around the largest exact integers of float and double.
 template <class S>
 S sample(Random& random) {
-  if (!random.one_in(3)) return std::bit_cast<S>(static_cast<std::conditional_t<sizeof(S) == 8, std::uint64_t, std::conditional_t<sizeof(S) == 4, std::uint32_t, std::conditional_t<sizeof(S) == 2, std::uint16_t, std::uint8_t>>>>(random.word()));
+  if (!random.one_in(3))
+    return std::bit_cast<S>(
+        static_cast<std::conditional_t<
+            sizeof(S) == 8, std::uint64_t,
+            std::conditional_t<sizeof(S) == 4, std::uint32_t,
+                               std::conditional_t<sizeof(S) == 2, std::uint16_t, std::uint8_t>>>>(
+            random.word()));
   if constexpr (std::is_floating_point_v<S>) {
-    return static_cast<S>(random.of({0.0, -0.0, 1.0, -1.5, 0x1p24 + 1, 0x1p53, 0x1p-149, 1e300, 3.4028235677973366e38}));
+    return static_cast<S>(
+        random.of({0.0, -0.0, 1.0, -1.5, 0x1p24 + 1, 0x1p53, 0x1p-149, 1e300, 3.4028235677973366e38}));
   } else {
-    const auto near = random.of<std::uint64_t>({0, 1ull << 24, 1ull << 25, 1ull << 53, 1ull << 54, 1ull << 63, ~0ull});
+    const auto near =
+        random.of<std::uint64_t>({0, 1ull << 24, 1ull << 25, 1ull << 53, 1ull << 54, 1ull << 63, ~0ull});
     return static_cast<S>(near + static_cast<std::uint64_t>(random.between(-9, 9)));
   }
 }
 
 template <class T, class S>
 void check_loads(Isa isa, DType type) {
-  const std::string where = std::string("load ") + kNames[int(type)] + " as " + (std::is_integral_v<T> ? "u64" : sizeof(T) == 4 ? "f32" : "f64") + ", " + isa_name(isa);
+  const std::string where = std::string("load ") + kNames[int(type)] + " as " +
+                            (std::is_integral_v<T> ? "u64"
+                             : sizeof(T) == 4      ? "f32"
+                                                   : "f64") +
+                            ", " + isa_name(isa);
   const auto load = convert_table<T>(isa).load[int(type)];
   Random random(static_cast<std::uint64_t>(type));
   for (const Placed& place : places(sizeof(S))) {
@@ -145,7 +168,8 @@ Stored<D> policy(double x, Store how) {
   const double r = std::nearbyint(x);
   if (std::isnan(x)) return {0, false, true};
   if (r >= lowest && r < above) return {static_cast<D>(r), true, false};
-  if (how == Store::saturate) return {r < 0 ? std::numeric_limits<D>::min() : std::numeric_limits<D>::max(), true, false};
+  if (how == Store::saturate)
+    return {r < 0 ? std::numeric_limits<D>::min() : std::numeric_limits<D>::max(), true, false};
   if (how == Store::wrap && std::isfinite(x)) {
     const auto low = static_cast<std::uint64_t>(std::fmod(std::abs(r), 0x1p64));  // exact
     return {static_cast<D>(r < 0 ? std::uint64_t{0} - low : low), true, false};
@@ -158,7 +182,8 @@ template <class D>
 Stored<D> policy(std::uint64_t word, Store how) {
   using Wide = std::conditional_t<std::is_same_v<D, std::uint64_t>, std::uint64_t, std::int64_t>;
   const Wide x = static_cast<Wide>(word);
-  const Wide low = static_cast<Wide>(std::numeric_limits<D>::min()), high = static_cast<Wide>(std::numeric_limits<D>::max());
+  const Wide low = static_cast<Wide>(std::numeric_limits<D>::min()),
+             high = static_cast<Wide>(std::numeric_limits<D>::max());
   if (how == Store::saturate) return {static_cast<D>(std::clamp(x, low, high)), true, false};
   return {static_cast<D>(x), true, how == Store::check && (x < low || x > high)};
 }
@@ -181,8 +206,9 @@ std::vector<T> edges() {
         }
     const T inf = std::numeric_limits<T>::infinity(), most = std::numeric_limits<T>::max();
     const T least = std::numeric_limits<T>::denorm_min();
-    found.insert(found.end(), {T(0), -T(0), least, -least, most, -most, inf, -inf, -std::numeric_limits<T>::quiet_NaN(),
-                               std::numeric_limits<T>::quiet_NaN(), T(1e30), T(-1e30)});
+    found.insert(found.end(),
+                 {T(0), -T(0), least, -least, most, -most, inf, -inf, -std::numeric_limits<T>::quiet_NaN(),
+                  std::numeric_limits<T>::quiet_NaN(), T(1e30), T(-1e30)});
   }
   return found;
 }
@@ -230,10 +256,13 @@ struct StoreTest {
       D y;
       std::memcpy(&y, memory.data() + place.at(i), sizeof(D));
       std::memset(static_cast<void*>(memory.data() + place.at(i)), 0xa5, sizeof(D));
-      REQUIRE(!e.known || same(y, e.value), where + ": " + text(source[i]) + " became " + text(y) + ", not " + text(e.value));
+      REQUIRE(!e.known || same(y, e.value),
+              where + ": " + text(source[i]) + " became " + text(y) + ", not " + text(e.value));
     }
-    REQUIRE(reported == any, where + (any ? ": not reported" : ": reported for nothing") + ", first value " + text(source[0]));
-    REQUIRE(std::all_of(memory.begin(), memory.end(), [](std::byte b) { return b == std::byte{0xa5}; }), where + ": wrote beside the line");
+    REQUIRE(reported == any,
+            where + (any ? ": not reported" : ": reported for nothing") + ", first value " + text(source[0]));
+    REQUIRE(std::all_of(memory.begin(), memory.end(), [](std::byte b) { return b == std::byte{0xa5}; }),
+            where + ": wrote beside the line");
   }
 
   void run_all() const {
@@ -248,7 +277,10 @@ struct StoreTest {
     for (const Placed& place : places(sizeof(D))) {
       std::vector<T> values;
       while (static_cast<std::int64_t>(values.size()) < place.line.groups * place.line.group) {
-        const T x = random.one_in(2) ? all[static_cast<std::size_t>(random.between(0, static_cast<std::int64_t>(all.size()) - 1))] : ordinary<T>(random);
+        const T x =
+            random.one_in(2)
+                ? all[static_cast<std::size_t>(random.between(0, static_cast<std::int64_t>(all.size()) - 1))]
+                : ordinary<T>(random);
         // One line in two holds nothing to report.
         if (allowed(x) && (place.bytes % 2 != 0 || !expected(x).reported)) values.push_back(x);
       }
@@ -273,7 +305,10 @@ void check_conversions(const char* name) {
           if (type == DType::b8) return;
           for (const Store how : {Store::cast, Store::fits, Store::check, Store::saturate, Store::wrap}) {
             if ((how == Store::cast) != std::is_floating_point_v<S>) continue;
-            StoreTest<T, S>{std::string("store ") + name + " as " + kNames[i] + ", " + isa_name(isa) + ", policy " + std::to_string(int(how)), table.store[i], how}.run_all();
+            StoreTest<T, S>{std::string("store ") + name + " as " + kNames[i] + ", " + isa_name(isa) +
+                                ", policy " + std::to_string(int(how)),
+                            table.store[i], how}
+                .run_all();
           }
         }
       });
@@ -282,8 +317,14 @@ void check_conversions(const char* name) {
 
 }  // namespace
 
-FALTUNG_TEST(conversions_of_float) { check_conversions<float>("f32"); }
-FALTUNG_TEST(conversions_of_double) { check_conversions<double>("f64"); }
-FALTUNG_TEST(conversions_of_uint64) { check_conversions<std::uint64_t>("u64"); }
+FALTUNG_TEST(conversions_of_float) {
+  check_conversions<float>("f32");
+}
+FALTUNG_TEST(conversions_of_double) {
+  check_conversions<double>("f64");
+}
+FALTUNG_TEST(conversions_of_uint64) {
+  check_conversions<std::uint64_t>("u64");
+}
 
 }  // namespace faltung::tests

@@ -59,9 +59,9 @@ void check_widening(Isa isa, const Format& format) {
   Heap<T> values(65536);
   convert_table<T>(isa).load[int(format.type)](patterns.data(), {65536, 1, 2, 2}, values.data());
   for (unsigned i = 0; i < 65536; ++i)
-    REQUIRE(same(static_cast<double>(values[i]), format.value(i)),
-            std::string(isa_name(isa)) + ": pattern " + std::to_string(i) + " became " +
-                text(static_cast<double>(values[i])));
+    REQUIRE(same(static_cast<double>(values[i]), format.value(i)), std::string(isa_name(isa)) + ": pattern " +
+                                                                       std::to_string(i) + " became " +
+                                                                       text(static_cast<double>(values[i])));
 }
 
 template <class T>
@@ -86,7 +86,8 @@ Heap<T> values_and_middles(const Format& format) {
     const double v = format.value(i), next = format.value((i & 0x8000u) | ((i + 1) & 0x7fffu));
     double middle = v / 2 + next / 2;
     if (std::isinf(next) && std::isfinite(v))  // where the next step would stand
-      middle = std::copysign(std::ldexp(2 - std::ldexp(1.0, -format.mantissa - 1), format.largest_exponent), v);
+      middle =
+          std::copysign(std::ldexp(2 - std::ldexp(1.0, -format.mantissa - 1), format.largest_exponent), v);
     const T m = static_cast<T>(middle), inf = std::numeric_limits<T>::infinity();
     for (const T x : {static_cast<T>(v), m, std::nextafter(m, inf), std::nextafter(m, -inf)}) values[n++] = x;
   }
@@ -101,7 +102,8 @@ Heap<T> random_bits(std::uint64_t seed) {
     const std::uint64_t word = random.word();
     std::memcpy(&v, &word, sizeof(T));
     // Doubles of any exponent are beyond every half: most get one that matters.
-    if (random.one_in(2)) v = static_cast<T>(std::ldexp(2 * random.unit() - 1, static_cast<int>(random.between(-30, 17))));
+    if (random.one_in(2))
+      v = static_cast<T>(std::ldexp(2 * random.unit() - 1, static_cast<int>(random.between(-30, 17))));
   }
   return values;
 }
@@ -118,7 +120,11 @@ void check_halves() {
 
 }  // namespace
 
-FALTUNG_TEST(halves_widen_and_narrow_from_float) { check_halves<float>(); }
-FALTUNG_TEST(halves_widen_and_narrow_from_double) { check_halves<double>(); }
+FALTUNG_TEST(halves_widen_and_narrow_from_float) {
+  check_halves<float>();
+}
+FALTUNG_TEST(halves_widen_and_narrow_from_double) {
+  check_halves<double>();
+}
 
 }  // namespace faltung::tests

@@ -1,4 +1,5 @@
 // Every row of every stencil table is a test of its own: random calls against the formula in stencil.h.
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <type_traits>
@@ -50,6 +51,8 @@ struct Call {
   std::vector<StencilRun<T>> runs;
   std::vector<Heap<T>> weights, lines;
   std::vector<const T*> rows;
+  Heap<T> sums;  // of earlier calls
+  std::vector<const char*> ahead;
   std::int64_t width, first = 0, columns = 0;  // of the lines: the first element and how many
   StencilArgs<T> args{};
 
@@ -58,16 +61,18 @@ struct Call {
     args.step = random.between(1, 20);
     args.x = random.between(0, 30);
     args.tiles = random.between(1, 3);
-    args.add = random.one_in(2);
-    // Side by side, apart, or (where nothing is added twice) overlapping.
-    args.advance = random.between(args.add ? width : 1, width + 3);
-    args.advance += kernel.complex_weights && args.advance % 2 != 0;  // a complex number never lies across two tiles
+    const bool has_sums = random.one_in(2);
+    // Side by side, apart, or (without the sums of each tile) overlapping.
+    args.advance = random.between(has_sums ? width : 1, width + 3);
+    args.advance +=
+        kernel.complex_weights && args.advance % 2 != 0;  // a complex number never lies across two tiles
     args.ldc = (args.tiles - 1) * args.advance + width + random.between(0, 5);
     if (random.one_in(4)) args.ldc = width, args.advance = k.rows * width;  // blocks of one line
     std::int64_t last = 0;
     first = 1 << 20;
     for (std::int64_t n = random.between(1, 3); n > 0; --n) {
-      StencilRun<T> run{nullptr, random.between(0, table - (k.rows + k.group - 1)), random.between(-20, 40), random.between(1, 7)};
+      StencilRun<T> run{nullptr, random.between(0, table - (k.rows + k.group - 1)), random.between(-20, 40),
+                        random.between(1, 7)};
       Heap<T>& w = weights.emplace_back(run.taps * k.group * parts);
       for (T& v : w) v = sample<T>(random);
       run.weights = w.data();
@@ -80,6 +85,16 @@ struct Call {
       Heap<T>& line = lines.emplace_back(columns);
       for (T& v : line) v = sample<T>(random);
       rows.push_back(line.data() - first);
+    }
+    if (has_sums) {
+      sums = Heap<T>(k.rows * width);
+      for (T& v : sums) v = sample<T>(random);
+      args.sums = sums.data();
+    }
+    if (random.one_in(2)) {
+      ahead.assign(static_cast<std::size_t>(k.rows), reinterpret_cast<const char*>(this));
+      args.ahead = ahead.data();
+      args.ahead_step = random.between(-100, 100);
     }
     args.rows = rows.data();
     args.runs = runs.data();
@@ -102,6 +117,7 @@ struct Call {
           sum.add(line[at + x], w[0]);
           if (kernel.complex_weights) sum.add(line[at + (x ^ 1)], w[1], x % 2 == 0);
         }
+    if (args.sums != nullptr) sum.add(sums[r * width + x], T(1));
     return sum;
   }
 };
@@ -115,6 +131,14 @@ void test_row(const StencilKernel<T>& kernel) {
     Heap<T> c(call.outputs() + 2 * kGuard), before(c.size());
     for (std::int64_t i = 0; i < c.size(); ++i) before[i] = c[i] = sample<T>(random);
     call.args.c = c.data() + kGuard;
+    const bool in_place = call.args.sums != nullptr && random.one_in(2);
+    if (in_place) {  // a tile of partial sums is added to where it stands
+      call.args.tiles = 1;
+      call.args.ldc = call.width;
+      std::copy(call.sums.begin(), call.sums.end(), call.args.c);
+      std::copy(call.sums.begin(), call.sums.end(), before.data() + kGuard);
+      call.args.sums = call.args.c;
+    }
     kernel.run(call.args);
 
     const std::string where = std::string(kernel.name) + ", seed " + std::to_string(seed);
@@ -123,11 +147,10 @@ void test_row(const StencilKernel<T>& kernel) {
       for (std::int64_t r = 0; r < kernel.rows; ++r)
         for (std::int64_t x = 0; x < call.width; ++x) {
           const std::int64_t at = kGuard + tile * call.args.advance + r * call.args.ldc + x;
-          Sum<T> sum = call.expected(tile, r, x);
-          if (call.args.add) sum.add(before[at], T(1));
+          const Sum<T> sum = call.expected(tile, r, x);
           written[static_cast<std::size_t>(at)] = true;
-          REQUIRE(sum.accepts(c[at]), where + ": tile " + std::to_string(tile) + ", row " + std::to_string(r) +
-                                          ", element " + std::to_string(x) + " is wrong");
+          REQUIRE(sum.accepts(c[at]), where + ": tile " + std::to_string(tile) + ", row " +
+                                          std::to_string(r) + ", element " + std::to_string(x) + " is wrong");
         }
     for (std::int64_t i = 0; i < c.size(); ++i)
       REQUIRE(written[static_cast<std::size_t>(i)] || c[i] == before[i],
@@ -166,8 +189,8 @@ static void check_table(Isa isa, const char* type) {
     REQUIRE(name == k.name, std::string(k.name) + " is a " + name);
     REQUIRE(k.lanes == table.kernels[0].lanes, name + " has vectors of another width than its table");
     const StencilKernel<T>* previous = i > 0 ? &table.kernels[i - 1] : nullptr;
-    const bool continues = previous != nullptr && previous->rows == k.rows && previous->vectors == k.vectors &&
-                           previous->complex_weights == k.complex_weights;
+    const bool continues = previous != nullptr && previous->rows == k.rows &&
+                           previous->vectors == k.vectors && previous->complex_weights == k.complex_weights;
     REQUIRE(k.group == (continues ? previous->group + 1 : 1), name + " is out of order");
   }
 }
