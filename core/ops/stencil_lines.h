@@ -2,7 +2,6 @@
 #pragma once
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -14,19 +13,19 @@ namespace faltung {
 // How the lines of one unit are packed, worked out once for all of them: stretches of the array, and single groups that stand
 // outside it. Positions in the packed line are elements.
 struct LinePlan {
-  static constexpr int64_t kConstant = std::numeric_limits<int64_t>::min();
   struct Stretch {
     int64_t source, step, groups, at;  // bytes from the line's start, bytes between groups
   };
   struct Outside {
-    int64_t at, source, copy;  // source in bytes, any sign, or kConstant; copy: where the same group stands packed, or -1
+    int64_t at, source, copy;  // source in bytes; copy: where the same group stands packed, or -1
   };
-  struct Rest {
-    int64_t at, end;  // what a partial vector reads beyond the last column: zeros, for garbage may be subnormal and slow
+  struct Part {
+    int64_t at, end;
   };
   std::vector<Stretch> stretches;
   std::vector<Outside> outside;
-  std::vector<Rest> rests;
+  std::vector<Part> constants;  // filled
+  std::vector<Part> rests;      // what a partial vector reads beyond the last column: zeros, for garbage may be slow
   // Short lines of the array's own type, element by element: position in the line, or -1 for the constant.
   std::vector<int64_t> gather;
 };
@@ -35,7 +34,11 @@ template <class T>
 class LinePacker {
  public:
   LinePacker(const Problem& problem, const StencilSchedule& schedule, const ConvertTable<T>& convert)
-      : problem_(problem), s_(schedule), load_(convert.load[int(problem.in)]) {
+      : problem_(problem),
+        s_(schedule),
+        load_(convert.load[int(problem.in)]),
+        same_((std::is_same_v<T, float> && problem.in == DType::f32) ||
+              (std::is_same_v<T, double> && problem.in == DType::f64)) {
     load_(problem.fill, {1, problem.parts(), 0, kItemSize[int(problem.in)]}, fill_);
   }
 
@@ -48,12 +51,14 @@ class LinePacker {
   }
 
   // Plans what the output columns of one or two intervals, side by side, read.
-  void plan(const Layout& layout, const Interval* intervals, int count, LinePlan& plan) const {
+  // `padded`: tiles may read beyond the last column.
+  void plan(const Layout& layout, const Interval* intervals, int count, bool padded, LinePlan& plan) const {
     const ConvAxis& line = s_.roles.line;
     const int64_t group = s_.roles.group;
     plan.stretches.clear();
     plan.outside.clear();
     plan.rests.clear();
+    plan.constants.clear();
     for (size_t phase = 0; phase < s_.phase_taps.size(); ++phase) {
       const int64_t taps = s_.phase_taps[phase];
       int64_t at = layout.base[phase];
@@ -73,6 +78,7 @@ class LinePacker {
       }
       if (!layout.per_tap) plan.rests.push_back({at, end});
     }
+    if (!padded) plan.rests.clear();
   }
 
   // For borders read in place: few elements, so a list of them beats calls for each stretch.
@@ -84,12 +90,13 @@ class LinePacker {
     int64_t elements = 0;
     for (const LinePlan::Stretch& s : plan.stretches) elements = std::max(elements, s.at + s.groups * r.group);
     for (const LinePlan::Outside& o : plan.outside) elements = std::max(elements, o.at + r.group);
+    for (const LinePlan::Part& c : plan.constants) elements = std::max(elements, c.end);
     if (elements > kLongest) return;
     plan.gather.assign(size_t(elements), -1);
     for (const LinePlan::Stretch& s : plan.stretches)
       for (int64_t i = 0; i < s.groups * r.group; ++i) plan.gather[size_t(s.at + i)] = s.source / item + i;
     for (const LinePlan::Outside& o : plan.outside)
-      for (int64_t g = 0; g < r.group && o.source != LinePlan::kConstant; ++g) plan.gather[size_t(o.at + g)] = o.source / item + g;
+      for (int64_t g = 0; g < r.group; ++g) plan.gather[size_t(o.at + g)] = o.source / item + g;
   }
 
   // Packs the line at `src`; null stands for a line of the constant.
@@ -110,13 +117,12 @@ class LinePacker {
     for (const LinePlan::Outside& o : plan.outside) {
       if (o.copy >= 0) {
         for (int64_t g = 0; g < group; ++g) dst[o.at + g] = dst[o.copy + g];
-      } else if (o.source == LinePlan::kConstant) {
-        fill_line(dst + o.at, group);
       } else {
         load(src + o.source, 0, 1, dst + o.at);
       }
     }
-    for (const LinePlan::Rest& r : plan.rests) std::fill(dst + r.at, dst + r.end, T(0));
+    for (const LinePlan::Part& c : plan.constants) fill_line(dst + c.at, c.end - c.at);
+    for (const LinePlan::Part& r : plan.rests) std::fill(dst + r.at, dst + r.end, T(0));
   }
 
  private:
@@ -131,9 +137,17 @@ class LinePacker {
       plan.stretches.push_back({(first + lead * stride) * line.in_step, line.in_step * stride, stop - lead, at + lead * group});
     const auto outside = [&](int64_t i) {
       const int64_t from = boundary_index(first + i * stride, line.in, line.boundary);
+      if (from < 0) {
+        const int64_t start = at + i * group;
+        if (!plan.constants.empty() && plan.constants.back().end == start)
+          plan.constants.back().end += group;
+        else
+          plan.constants.push_back({start, start + group});
+        return;
+      }
       const int64_t packed = from - (first + lead * stride);
-      const bool stands = from >= 0 && packed >= 0 && packed % stride == 0 && packed / stride < stop - lead;
-      plan.outside.push_back({at + i * group, from < 0 ? LinePlan::kConstant : from * line.in_step,
+      const bool stands = packed >= 0 && packed % stride == 0 && packed / stride < stop - lead;
+      plan.outside.push_back({at + i * group, from * line.in_step,
                               stands ? at + (lead + packed / stride) * group : -1});
     };
     for (int64_t i = 0; i < lead; ++i) outside(i);
@@ -144,7 +158,9 @@ class LinePacker {
   void load(const char* src, int64_t step, int64_t n, T* dst) const {
     const Roles& r = s_.roles;
     const int64_t item = kItemSize[int(problem_.in)];
-    if (r.contiguous(r.in_inner, item))
+    if (same_ && step == item * r.group && r.contiguous(r.in_inner, item))
+      std::memcpy(dst, src, size_t(n * r.group) * sizeof(T));
+    else if (r.contiguous(r.in_inner, item))
       load_(src, {n, r.group, step, item}, dst);
     else if (r.parts == 1)
       load_(src, {n, r.group, step, r.in_inner}, dst);
@@ -155,6 +171,7 @@ class LinePacker {
   const Problem& problem_;
   const StencilSchedule& s_;
   void (*load_)(const void*, const StridedLine&, T*);
+  bool same_;  // samples are of the computing type
   T fill_[2];
 };
 

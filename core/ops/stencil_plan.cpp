@@ -170,6 +170,11 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
   s.in_place = same_in && line.stride == 1 && (line.in == 1 || line.in_step == group * item) &&
                s.roles.contiguous(s.roles.in_inner, item) && whole_rows(rows, item, rows.in_step) &&
                s.interior.size() * group >= (s.blocked_line ? s.block : limits.lanes);
+  // Narrow lines: where peeled borders would add an eighth to the tiles, and the taps pay for it, lines are packed whole.
+  const int64_t whole = ceil_div(columns * group, limits.lanes), inner = ceil_div(s.interior.size() * group, limits.lanes);
+  const int64_t peeled = inner + (s.interior.size() < columns ? 1 : 0);
+  if (s.in_place && !s.blocked_line && outer.panels * rows.taps * line.taps >= 20 && 8 * (peeled - whole) > whole)
+    s.in_place = false;
   // The tall tile where a line serves several rows often enough; in place only where its rows spread over the cache.
   s.tall = !s.blocked_line && outer.panels * most_class_taps > 3 && class_rows >= limits.tall_rows / 2;
   if (s.tall && s.in_place && crowded(rows.in_step * s.row_classes)) {

@@ -4,25 +4,32 @@
 #include "core/ops/stencil_run.h"
 
 namespace faltung {
+// Where the lines of a panel start: its outer taps applied. Null: the whole panel lies in the constant.
 template <class T>
-const char* StencilCorrelation<T>::line_of(const Unit& u, int64_t panel, int64_t entry) const {
-  const int64_t kernel_classes = int64_t(s_.class_taps.size());
-  const ConvAxis& rows = s_.roles.rows;
-  const int64_t y = (u.row_class + s_.row_classes * (u.row_begin + entry)) * rows.stride +
-                    panel % kernel_classes * rows.dilation - rows.pad;
-  const int64_t from = boundary_index(y, rows.in, rows.boundary);
-  if (from < 0) return nullptr;
-  const char* line = u.in + from * rows.in_step;
-  int64_t rest = panel / kernel_classes;
+const char* StencilCorrelation<T>::plane_of(const Unit& u, int64_t panel) const {
+  const char* plane = u.in;
+  int64_t rest = panel / int64_t(s_.class_taps.size());
   for (size_t a = s_.roles.outer.size(); a-- > 0;) {
     const ConvAxis& axis = s_.roles.outer[a];
     const int64_t z = u.outer[a] * axis.stride + rest % axis.taps * axis.dilation - axis.pad;
     rest /= axis.taps;
     const int64_t at = boundary_index(z, axis.in, axis.boundary);
     if (at < 0) return nullptr;
-    line += at * axis.in_step;
+    plane += at * axis.in_step;
   }
-  return line;
+  return plane;
+}
+
+// The line that an entry of the row table stands for; null for a line of the constant.
+template <class T>
+const char* StencilCorrelation<T>::line_of(const Unit& u, const char* plane, int64_t panel, int64_t entry) const {
+  if (!plane) return nullptr;
+  const ConvAxis& rows = s_.roles.rows;
+  const int64_t y = (u.row_class + s_.row_classes * (u.row_begin + entry)) * rows.stride +
+                    panel % int64_t(s_.class_taps.size()) * rows.dilation - rows.pad;
+  if (y >= 0 && y < rows.in) return plane + y * rows.in_step;
+  const int64_t from = boundary_index(y, rows.in, rows.boundary);
+  return from < 0 ? nullptr : plane + from * rows.in_step;
 }
 
 template <class T>
@@ -60,8 +67,8 @@ void StencilCorrelation<T>::direct_columns(const Unit& u, Interval columns, Work
   const ConvAxis& line = s_.roles.line;
   const int64_t group = s_.roles.group, elements = columns.size() * group, x = columns.begin * group;
   w.sweeper.resolve(u.weights, s_.direct);
-  const auto in_place = [&](int64_t panel, int64_t entry) {
-    const char* p = line_of(u, panel, entry);
+  const auto in_place = [&](const char* plane, int64_t panel, int64_t entry) {
+    const char* p = line_of(u, plane, panel, entry);
     if (p) return reinterpret_cast<const T*>(p) - line.pad * group;
     if (!w.filled) packer_.fill_line(w.fill, int64_t(fill_bytes_ / sizeof(T)));
     w.filled = true;
@@ -75,7 +82,7 @@ void StencilCorrelation<T>::direct_columns(const Unit& u, Interval columns, Work
     const int64_t entries = shapes_.limits().tall_rows + s_.block_rows;
     for (int64_t row = 0; row < u.rows(); ++row) {
       for (int64_t p = 0; p < s_.panels; ++p) {
-        const T* start = in_place(p, row);
+        const T* start = in_place(plane_of(u, p), p, row);
         for (int64_t i = 0; i < entries; ++i) w.table[p * s_.panel_stride + i] = start + i * s_.block;
       }
       if (s_.out_in_place) {
@@ -96,7 +103,8 @@ void StencilCorrelation<T>::direct_columns(const Unit& u, Interval columns, Work
   const int64_t most = s_.panel_stride;
   for (int64_t p = 0; p < s_.panels; ++p) {
     const int64_t entries = u.rows() + s_.class_taps[size_t(p) % s_.class_taps.size()] - 1;
-    for (int64_t i = 0; i < entries; ++i) w.table[p * most + i] = in_place(p, i);
+    const char* plane = plane_of(u, p);
+    for (int64_t i = 0; i < entries; ++i) w.table[p * most + i] = in_place(plane, p, i);
   }
   for (int64_t r = 0, tile_rows = 0; r < u.rows(); r += tile_rows) {
     tile_rows = shapes_.next(u.rows() - r, u.rows(), s_.tall);
@@ -133,7 +141,7 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
   const int64_t ldc = (elements + round - 1) / round * round;
   const bool to_out = s_.out_in_place && count == 1 && elements >= round;
   w.sweeper.resolve(u.weights, layout);
-  packer_.plan(layout, intervals, count, w.line_plan);
+  packer_.plan(layout, intervals, count, !to_out, w.line_plan);
   w.line_plan.gather.clear();
   if (s_.in_place) packer_.plan_gather(w.line_plan);
   const auto store = [&](int64_t row, int64_t rows) {
@@ -150,7 +158,7 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
     for (int64_t row = 0; row < u.rows(); ++row) {
       for (int64_t p = 0; p < s_.panels; ++p) {
         T* packed = w.lines + p * layout.length;
-        packer_.pack(line_of(u, p, row), layout, w.line_plan, packed);
+        packer_.pack(line_of(u, plane_of(u, p), p, row), layout, w.line_plan, packed);
         for (int64_t i = 0; i < entries; ++i) w.table[p * s_.panel_stride + i] = packed + i * s_.block;
       }
       if (to_out) {
@@ -177,17 +185,19 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
     const int64_t needed = row + tile_rows + most_taps - 1;
     for (int64_t p = 0; p < s_.panels; ++p) {
       const int64_t entries = std::min(needed, u.rows() + s_.class_taps[size_t(p) % s_.class_taps.size()] - 1);
+      const char* plane = plane_of(u, p);
       for (int64_t i = packed_lines; i < entries; ++i) {
         T* packed = w.lines + (p * s_.panel_stride + i) * layout.length;
-        packer_.pack(line_of(u, p, i), layout, w.line_plan, packed);
+        packer_.pack(line_of(u, plane, p, i), layout, w.line_plan, packed);
         w.table[p * s_.panel_stride + i] = packed;
       }
     }
     packed_lines = needed;
     Ahead ahead;
     if (s_.tall && r + 2 * tile_rows <= u.rows()) {
+      const char* plane = plane_of(u, s_.panels - 1);
       for (int64_t i = 0; i < tile_rows; ++i) {
-        const char* next = line_of(u, s_.panels - 1, needed + i);
+        const char* next = line_of(u, plane, s_.panels - 1, needed + i);
         next_lines[i] = (next ? next : u.in) + intervals[0].begin * line_bytes;
       }
       ahead = {next_lines, shapes_.limits().lanes * line_bytes / group};
