@@ -143,6 +143,13 @@ bool store_float_to_int(const T* src, D* dst, int64_t n, Store how) {
       dst[i] = low < R::above ? D(low) : std::numeric_limits<D>::max();
     }
   } else if (how == Store::wrap) {
+    constexpr T small = T(4611686018427387904.0);  // 2^62: a 64-bit integer holds it, and conversions vectorize
+    int large = 0;
+    for (int64_t i = 0; i < n; ++i) large |= int(!(src[i] > -small)) | int(!(src[i] < small));
+    if (!large) {
+      for (int64_t i = 0; i < n; ++i) dst[i] = D(int64_t(round_even(src[i])));
+      return false;
+    }
     for (int64_t i = 0; i < n; ++i) {
       const T x = round_even(src[i]);
       const bool finite = x - x == 0;

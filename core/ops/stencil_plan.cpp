@@ -186,6 +186,8 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
   }
   if (!s.in_place && class_rows >= limits.tall_rows / 2 && most_class_taps > 1) s.tall = !s.blocked_line;
   s.tile_rows = s.tall || (s.blocked_line && block == limits.lanes) ? limits.tall_rows : limits.rows;
+  // Few taps wait for memory: narrower tiles keep fewer streams of stores open.
+  s.tile_vectors = outer.panels * rows.taps * line.taps <= 16 ? std::min(2, limits.vectors) : limits.vectors;
   const int64_t tile_rows = s.tile_rows;
   s.out_in_place = same_out && (line.out == 1 || line.out_step == group * out_item) &&
                    s.roles.contiguous(s.roles.out_inner, out_item) && whole_rows(rows, out_item, rows.out_step);

@@ -62,7 +62,7 @@ struct StencilSchedule {
   std::vector<int64_t> weight_offsets;  // of each packed weight, in bytes from the kernel's start
 
   bool tall = false;     // tiles of one vector and many rows
-  int64_t tile_rows = 0; // of a full tile
+  int64_t tile_rows = 0, tile_vectors = 0;  // of a full tile
   int64_t strip_rows, last_strip_rows, block_columns;
   bool in_place = false, out_in_place = false;
   Layout direct, packed, border;

@@ -81,7 +81,7 @@ StencilCorrelation<T>::StencilCorrelation(const Problem& problem, Isa isa)
 
   const Shape<T>& full = s_.tile_rows == limits.tall_rows && !(s_.blocked_line && s_.block != limits.lanes)
                              ? shapes_.at(limits.tall_rows, shapes_.widest(limits.tall_rows))
-                             : shapes_.at(limits.rows, s_.blocked_line ? s_.block / limits.lanes : limits.vectors);
+                             : shapes_.at(limits.rows, s_.blocked_line ? s_.block / limits.lanes : s_.tile_vectors);
   int group_size = 0;
   for (const Call& c : s_.calls) group_size = std::max(group_size, c.group);
   summary_.kernel = full.kernels[size_t(group_size) - 1]->name;

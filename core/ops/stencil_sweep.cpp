@@ -45,7 +45,7 @@ void Sweeper<T>::tiles(const Shape<T>& shape, const T* const* table, const Layou
 template <class T>
 void Sweeper<T>::row(const T* const* table, const Layout& layout, int64_t rows, int64_t x, int64_t elements,
                                   T* c, int64_t ldc, bool overlap, const Ahead& ahead) const {
-  const int64_t lanes = shapes_.limits().lanes, most = shapes_.widest(rows), width = most * lanes;
+  const int64_t lanes = shapes_.limits().lanes, most = std::min(shapes_.widest(rows), s_.tile_vectors), width = most * lanes;
   const int64_t full = elements / width, rest = elements - full * width;
   if (full > 0) tiles(shapes_.at(rows, most), table, layout, x, full, width, c, ldc, ahead);
   if (rest == 0) return;
