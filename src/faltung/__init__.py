@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from . import filters, kernels
-from ._array import (
-    clear_cache,
-    convolve,
-    correlate,
-    plan_convolve,
-    plan_correlate,
-)
+from ._array import convolve, correlate
+from ._calls import clear_cache
 from ._errors import FaltungError
 from ._kernel import Kernel
-from ._machine import (
-    get_num_threads,
-    set_num_threads,
-    show_config,
-)
-from ._plan import Plan
+from ._machine import get_num_threads, set_num_threads, show_config
+from ._plan import Plan, plan_convolve, plan_correlate
 from ._precision import precision, set_precision
 from ._spec import ConvSpec
 

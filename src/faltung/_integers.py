@@ -1,9 +1,9 @@
 """Integers are exact: which type sums them without a rounding, and what is said when a result does not fit.
 
 With P and N the sums of the positive and the negative taps and [l, h] the range of the samples (zero
-included), every result lies in [P l + N h, P h + N l] and no partial sum leaves (P - N) max(-l, h). Up to 2^24
-that is exact in float32, up to 2^53 in float64; else sums are taken modulo 2^64 where the result is known to
-fit, and in 192 bits where it is not.
+included), every result lies in [P l + N h, P h + N l] and no partial sum leaves (P - N) max(-l, h). Up to
+2^24 that is exact in float32, up to 2^53 in float64; else sums are taken modulo 2^64 where the result is
+known to fit, and in 192 bits where it is not.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ._errors import FaltungOverflowError, FaltungValueError
 from ._geometry import boundary_index
 
 if TYPE_CHECKING:
-    from ._plan import Recipe
+    from ._recipe import Recipe
 
 Array = NDArray[Any]
 
@@ -103,8 +103,8 @@ def overflow_error(recipe: Recipe, a: Array, k: Array, workers: int | None) -> E
         if not np.isfinite(y[index]):
             name = "NaN" if np.isnan(y[index]) else f"{float(y[index])}"
             return FaltungValueError(
-                f"the result at index {index} is {name}, which no integer type holds; pass `dtype=np.float64`, "
-                "or replace what is not finite, for instance with `np.nan_to_num`."
+                f"the result at index {index} is {name}, which no integer type holds; pass "
+                "`dtype=np.float64`, or replace what is not finite, for instance with `np.nan_to_num`."
             )
         value = exact_at(recipe, a, k, index) if recipe.exact else int(y[index])
         if floor <= value <= ceiling:

@@ -20,23 +20,24 @@ Array = NDArray[Any]
 Restore = Callable[[Array], Any]
 
 
-def _same(array: Array) -> Any:
-    return array
+def _numpy(result: Array) -> Any:
+    """As everywhere in NumPy, a result without axes is a scalar."""
+    return result if result.ndim else result[()]
 
 
 def to_array(name: str, value: Any) -> tuple[Array, bool, Restore]:
     """The samples as an ndarray, whether their type is weak, and what restores the kind that came in."""
     if type(value) is np.ndarray:
-        return value, False, _same
+        return value, False, _numpy
     if isinstance(value, Kernel):
-        return value.taps, True, _same
+        return value.taps, True, _numpy
     if isinstance(value, np.ma.MaskedArray):
         raise FaltungTypeError(
-            f"`{name}` is a masked array, and its mask would be ignored; pass `{name}.filled(...)` for values "
-            f"to use there, or `np.asarray({name})` to ignore the mask."
+            f"`{name}` is a masked array, and its mask would be ignored; pass `{name}.filled(...)` for "
+            f"values to use there, or `np.asarray({name})` to ignore the mask."
         )
     if isinstance(value, (np.ndarray, np.generic)):
-        return np.asarray(value), False, _same
+        return np.asarray(value), False, _numpy
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         return _from_torch(name, value, torch)
@@ -54,8 +55,8 @@ def to_array(name: str, value: Any) -> tuple[Array, bool, Restore]:
             f"`{name}` has integers beyond 64 bits; pass an array of float64, or scale them."
         )
     if weak and array.dtype.name == "uint64":
-        return array, False, _same
-    return array, weak, _same
+        return array, False, _numpy
+    return array, weak, _numpy
 
 
 def _from_torch(name: str, tensor: Any, torch: Any) -> tuple[Array, bool, Restore]:

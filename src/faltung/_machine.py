@@ -61,6 +61,11 @@ def get_num_threads() -> int:
         raise FaltungValueError(str(error)) from None
 
 
+def cpu_limit() -> int:
+    """CPUs that this process may use: its affinity, cut by the CPU quota of its cgroup."""
+    return _core.cpu_limit()
+
+
 def isa() -> str:
     """The instruction set in use: the best that this machine has, or what FALTUNG_ISA names."""
     try:
@@ -78,7 +83,7 @@ def configuration() -> dict[str, object]:
         "available": list(_core.available_isas()),
         "features": list(_core.cpu_features()),
         "threads": get_num_threads(),
-        "cpus": _core.cpu_limit(),
+        "cpus": cpu_limit(),
     }
 
 

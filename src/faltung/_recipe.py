@@ -1,0 +1,289 @@
+"""From a request to numbers: a recipe derives all that does not depend on the data, and runs.
+
+The geometry (a `ConvSpec`), the type of the result, the type that sums, the predicted time. It runs through
+correlations of the core, which are bound to types and strides and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
+from itertools import count
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core, _dtype, _tuning
+from ._dtype import CODES, DType, Sample
+from ._errors import FaltungTypeError, FaltungValueError
+from ._integers import Exact, choose_exact, overflow_error
+from ._request import BOUNDARIES, Request
+from ._spec import ConvSpec
+
+Array: TypeAlias = NDArray[Any]
+Strides: TypeAlias = tuple[int, ...]
+
+_COMPUTE = {"f32": 0, "f64": 1, "u64": 2, "wide": 3}
+_STORE = {"cast": 0, "fits": 1, "raise": 2, "saturate": 3, "wrap": 4}
+_serials = count()
+
+
+class Recipe:
+    """Everything about a request that does not depend on the data, and how to run it."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.serial = next(_serials)
+        self.kernel_at = dict(zip(request.kernel_axes, request.kernel_shape, strict=True))
+        self.spec: ConvSpec | None = None  # none for two 0-d arrays
+        if request.axes:
+            self.spec = ConvSpec(
+                input_size=tuple(request.shape[axis] for axis in request.axes),
+                kernel_size=tuple(self.kernel_at[axis] for axis in request.axes),
+                stride=request.stride,
+                padding=request.padding,
+                dilation=request.dilation,
+                flip=request.flip,
+            )
+        along = dict(zip(request.axes, self.spec.output_size, strict=True)) if self.spec else {}
+        self.out_shape = tuple(
+            along[axis] if axis in along else (self.kernel_at.get(axis, n) if n == 1 else n)
+            for axis, n in enumerate(request.shape)
+        )
+        self.size = prod(self.out_shape)
+        self.taps = prod(self.spec.kernel_size) if self.spec else 1
+
+        a, k = request.samples
+        natural = _natural(a, k, request.result is not None)
+        self.out_dtype = natural if request.result is None else request.result
+        self.exact = a.kind <= 1 and k.kind <= 1  # integers: exact, whatever the result's type
+        self.double = request.double_taps or _dtype.works_in_double(a, k, natural, self.out_dtype)
+        self.complex = (a.kind == 3, k.kind == 3)
+        self.terms = self.taps * (2 if any(self.complex) else 1)
+        self.correlation = lru_cache(maxsize=64)(self._correlation)
+
+    @property
+    def compute(self) -> str:
+        """The type that sums, for floating point."""
+        return "f64" if self.double else "f32"
+
+    @property
+    def reference(self) -> bool:
+        """Whether the definition itself runs."""
+        return self.request.method == "reference"
+
+    # -- what the core is told -------------------------------------------------------------------------------
+
+    def _correlation(
+        self,
+        strides: Strides,
+        kernel_strides: Strides,
+        out_strides: Strides,
+        types: tuple[str, str, str],
+        compute: str,
+        store: str,
+        reference: bool,
+    ) -> _core.Correlation:
+        """A correlation of the core for these strides in bytes; `types` are those of the parts."""
+        r = self.request
+        steps = dict(zip(r.kernel_axes, kernel_strides, strict=True))
+        sign = -1 if r.flip else 1
+        axes, batch, offset = [], [], 0
+        order = contiguous(self.out_shape, 1)
+        for axis, n in enumerate(r.shape):
+            step = steps.get(axis, 0)
+            if axis in r.axes and self.spec:
+                i = r.axes.index(axis)
+                taps = self.spec.kernel_size[i]
+                offset += step * (taps - 1) if r.flip else 0
+                axes.append(
+                    (n, self.out_shape[axis], taps, r.stride[i], r.dilation[i], r.padding[i][0],
+                     BOUNDARIES.index(r.boundary[i]), strides[axis], sign * step, out_strides[axis],
+                     order[axis])
+                )  # fmt: skip
+            else:
+                batch.append(
+                    (self.out_shape[axis], strides[axis] if n > 1 else 0,
+                     step if self.kernel_at.get(axis, 1) > 1 else 0, out_strides[axis], order[axis])
+                )  # fmt: skip
+        both = all(self.complex) and compute in ("f32", "f64")
+        zero_fill = not np.any(np.frombuffer(r.fill, r.dtype)[:1])
+        return _core.Correlation(
+            axes, batch, CODES[types[0]], CODES[types[1]], CODES[types[2]], _COMPUTE[compute],
+            self.complex[0], both, both and not r.flip, zero_fill, _STORE[store], r.fill, offset, reference,
+        )  # fmt: skip
+
+    def for_explain(self) -> _core.Correlation:
+        """The correlation that runs on contiguous arrays."""
+        r = self.request
+        types = (r.dtype, r.kernel_dtype, self.out_dtype)
+        compute = self.compute if not self.exact else ("f32" if r.dtype.itemsize <= 2 else "f64")
+        return self._correlation(
+            contiguous(r.shape, r.dtype.itemsize),
+            contiguous(r.kernel_shape, r.kernel_dtype.itemsize),
+            contiguous(self.out_shape, self.out_dtype.itemsize),
+            _parts(*types),
+            compute,
+            "fits" if _dtype.is_integer(self.out_dtype) else "cast",
+            False,
+        )
+
+    def bound(self, a: Array, k: Array, out: Array | None, workers: int | None) -> tuple[Any, ...] | None:
+        """What repeats this call on arrays like these without looking at the data; None where nothing can."""
+        looks_at_data = self.exact or _dtype.is_integer(self.out_dtype) or self.request.nan_policy == "raise"
+        in_parts = self.complex[0] != (self.out_dtype.kind == "c")
+        if looks_at_data or in_parts or not self.size or not self.out_shape:
+            return None
+        if out is None:
+            out = np.empty(self.out_shape, self.out_dtype)
+        elif type(out) is not np.ndarray or not _steps_whole(out):
+            return None
+        if not (a.flags.aligned and a.dtype.isnative):
+            return None
+        core = self._bound(a, k, out, self.compute, "cast")
+        return core, self.out_shape, self.out_dtype, *self._threads(workers)
+
+    def _bound(self, a: Array, k: Array, out: Array, compute: str, store: str) -> _core.Correlation:
+        types = _parts(a.dtype, k.dtype, out.dtype)
+        return self.correlation(a.strides, k.strides, out.strides, types, compute, store, self.reference)
+
+    # -- running ---------------------------------------------------------------------------------------------
+
+    def run(self, a: Array, k: Array, out: Array | None, workers: int | None) -> Array:
+        """The result, in `out` where it is given; nothing is written there before every error is raised."""
+        if self.request.nan_policy == "raise":
+            _refuse_nan(a=a, k=k)
+        result = out
+        simple = not self.exact and not _dtype.is_integer(self.out_dtype)
+        if out is None or not simple or _touches(out, a, k) or not _steps_whole(out):
+            result = np.empty(self.out_shape, self.out_dtype)
+        assert result is not None
+        if result.size:
+            if self.exact:
+                self._run_exact(a, k, result, workers)
+            elif simple:
+                self._run_parts(a, k, result, workers)
+            else:  # rounded half to even, then the overflow rule
+                self._run_checked(a, k, result, self.compute, self.request.overflow, workers)
+        if out is not None and result is not out:
+            out[...] = result
+            return out
+        return result
+
+    def _run_exact(self, a: Array, k: Array, out: Array, workers: int | None) -> None:
+        how = choose_exact(self, a, k)
+        if self.reference:
+            how = Exact("wide", how.store)
+        if _dtype.is_integer(out.dtype):
+            self._run_checked(a, k, out, how.compute, how.store, workers)
+            return
+        if out.dtype.kind == "c":
+            out.imag[...] = 0
+        self._run_core(a, k, out.real if out.dtype.kind == "c" else out, how.compute, "cast", workers)
+
+    def _run_parts(self, a: Array, k: Array, out: Array, workers: int | None) -> None:
+        """Floating point into floating point; a real operand multiplies both parts of a complex one."""
+        if k.dtype.kind == "c" and a.dtype.kind != "c":
+            imaginary = k.imag if self.request.flip else -k.imag
+            self._run_core(a, k.real, out.real, self.compute, "cast", workers)
+            self._run_core(a, imaginary, out.imag, self.compute, "cast", workers)
+        elif out.dtype.kind == "c" and a.dtype.kind != "c":
+            out.imag[...] = 0
+            self._run_core(a, k, out.real, self.compute, "cast", workers)
+        else:
+            self._run_core(a, k, out, self.compute, "cast", workers)
+
+    def _run_checked(
+        self, a: Array, k: Array, out: Array, compute: str, store: str, workers: int | None
+    ) -> None:
+        if self._run_core(a, k, out, compute, store, workers):
+            raise overflow_error(self, a, k, workers)
+
+    def _run_core(
+        self, a: Array, k: Array, out: Array, compute: str, store: str, workers: int | None
+    ) -> bool:
+        """Runs on arrays whose types the core reads; true when a value had to be reported."""
+        core = self._bound(a, k, out, compute, store)
+        return core.run(_raw(a), _raw(k), _raw(out), *self._threads(workers))
+
+    def _threads(self, workers: int | None) -> tuple[int, bool]:
+        """Threads (0: the setting) and whether to release the GIL: short calls do neither."""
+        seconds = self.seconds(self.reference)
+        many = workers is not None or seconds > _tuning.PARALLEL_SECONDS
+        return (workers or 0) if many else 1, seconds > _tuning.RELEASE_SECONDS or (workers or 1) > 1
+
+    def in_float64(self) -> Recipe:
+        """The same operation into float64, for a look at what did not fit; integer sums are rounded once."""
+        method = "reference" if self.exact else self.request.method
+        return recipe(replace(self.request, result=np.dtype(np.float64), method=method))
+
+    # -- prediction ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def products(self) -> int:
+        """Multiplications: outputs times taps, four for a complex pair."""
+        factor = (2 if self.complex[0] else 1) * (2 if self.complex[1] else 1)
+        return self.size * self.taps * factor
+
+    def seconds(self, reference: bool = False) -> float:
+        """Predicted time of one thread."""
+        if reference:
+            return _tuning.CALL_SECONDS + self.products / _tuning.REFERENCE_RATE
+        r = self.request
+        rate = _tuning.DIRECT_RATE[64 if self.double or (self.exact and r.dtype.itemsize > 2) else 32]
+        traffic = prod(r.shape) * r.dtype.itemsize + self.size * self.out_dtype.itemsize
+        return _tuning.CALL_SECONDS + max(self.products / rate, traffic / _tuning.COPY_RATE)
+
+
+@lru_cache(maxsize=_tuning.CACHED_CALLS)
+def recipe(request: Request) -> Recipe:
+    """The recipe of a request, kept."""
+    return Recipe(request)
+
+
+def contiguous(shape: Sequence[int], item: int) -> Strides:
+    """The strides in bytes of a C-contiguous array."""
+    strides, step = [], item
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n
+    return tuple(reversed(strides))
+
+
+def _natural(a: Sample, k: Sample, forced: bool) -> DType:
+    try:
+        return _dtype.result_dtype(a, k)
+    except FaltungTypeError:
+        if not forced:
+            raise
+    return np.dtype(np.int64 if "uint64" in (a.dtype.name, k.dtype.name) else np.float32)
+
+
+def _refuse_nan(**arrays: Array) -> None:
+    for name, array in arrays.items():
+        if not _dtype.is_integer(array.dtype) and bool(np.isnan(array).any()):
+            where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
+            raise FaltungValueError(
+                f"`{name}` holds NaN (at index {where}) and `nan_policy` is 'raise'; remove it or pass "
+                "`nan_policy='propagate'`."
+            )
+
+
+def _parts(a: DType, k: DType, out: DType) -> tuple[str, str, str]:
+    return _dtype.part(a).name, _dtype.part(k).name, _dtype.part(out).name
+
+
+def _raw(array: Array) -> Array:
+    """bfloat16 has no buffer protocol; its bits have."""
+    return array.view(np.uint16) if array.dtype.name == "bfloat16" else array
+
+
+def _touches(out: Array, *others: Array) -> bool:
+    return any(np.may_share_memory(out, other) for other in others)
+
+
+def _steps_whole(out: Array) -> bool:
+    return bool(out.flags.aligned) and all(step % out.itemsize == 0 for step in out.strides)
