@@ -28,7 +28,9 @@ class Array {
   Array(const Array&) = delete;
   Array& operator=(const Array&) = delete;
   bool held() const { return held_; }
-  bool aligned() const { return reinterpret_cast<uintptr_t>(view_.buf) % size_t(view_.itemsize < 8 ? view_.itemsize : 8) == 0; }
+  bool aligned() const {
+    return reinterpret_cast<uintptr_t>(view_.buf) % size_t(view_.itemsize < 8 ? view_.itemsize : 8) == 0;
+  }
   char* data() const { return static_cast<char*>(view_.buf); }
 
   // Whether the memory between the first and the last byte of both overlaps.
@@ -89,14 +91,14 @@ class CallCache {
     if (!result.is_valid()) throw nb::python_error();
     const Array y(result, true);
     if (!y.held()) return nb::none();
-    run_correlation(nb::cast<const PyCorrelation&>(entry->correlation), in.data(), kernel.data(), y.data(), entry->threads,
-                    entry->release);
+    run_correlation(nb::cast<const PyCorrelation&>(entry->correlation), in.data(), kernel.data(), y.data(),
+                    entry->threads, entry->release);
     return result;
   }
 
   // `out` is None for calls that allocate their result.
-  void add(nb::handle a, nb::handle k, nb::handle options, nb::handle out, nb::handle correlation, nb::handle shape,
-           nb::handle dtype, int threads, bool release) {
+  void add(nb::handle a, nb::handle k, nb::handle options, nb::handle out, nb::handle correlation,
+           nb::handle shape, nb::handle dtype, int threads, bool release) {
     const Array in(a), kernel(k);
     if (!in.held() || !kernel.held()) return;
     auto entry = std::make_shared<Entry>();
@@ -141,7 +143,8 @@ class CallCache {
     if (Py_TYPE(out.ptr()) != type()) return nb::none();
     const Array in(a), kernel(k), y(out, true);
     if (!in.held() || !kernel.held() || !y.held()) return nb::none();
-    if (!in.aligned() || !kernel.aligned() || !y.aligned() || y.touches(in) || y.touches(kernel)) return nb::none();
+    if (!in.aligned() || !kernel.aligned() || !y.aligned() || y.touches(in) || y.touches(kernel))
+      return nb::none();
     std::vector<int64_t> key;
     in.describe(key);
     kernel.describe(key);
@@ -153,8 +156,8 @@ class CallCache {
     }
     const std::shared_ptr<const Entry> entry = find(slot(key, hash), key, options);
     if (!entry) return nb::none();
-    run_correlation(nb::cast<const PyCorrelation&>(entry->correlation), in.data(), kernel.data(), y.data(), entry->threads,
-                    entry->release);
+    run_correlation(nb::cast<const PyCorrelation&>(entry->correlation), in.data(), kernel.data(), y.data(),
+                    entry->threads, entry->release);
     return nb::borrow(out);
   }
 
@@ -209,10 +212,12 @@ class CallCache {
 
 void bind_call_cache(nb::module_& m) {
   nb::class_<CallCache>(m, "CallCache", "Decisions by raw arguments; holds no data.")
-      .def(nb::init<nb::handle, nb::handle, size_t>(), nb::arg("array_type"), nb::arg("empty"), nb::arg("limit"))
-      .def("run", &CallCache::run, nb::arg("a").none(), nb::arg("k").none(), nb::arg("options"), nb::arg("out").none())
-      .def("add", &CallCache::add, nb::arg("a"), nb::arg("k"), nb::arg("options"), nb::arg("out").none(), nb::arg("correlation"), nb::arg("shape"),
-           nb::arg("dtype"), nb::arg("threads"), nb::arg("release"))
+      .def(nb::init<nb::handle, nb::handle, size_t>(), nb::arg("array_type"), nb::arg("empty"),
+           nb::arg("limit"))
+      .def("run", &CallCache::run, nb::arg("a").none(), nb::arg("k").none(), nb::arg("options"),
+           nb::arg("out").none())
+      .def("add", &CallCache::add, nb::arg("a"), nb::arg("k"), nb::arg("options"), nb::arg("out").none(),
+           nb::arg("correlation"), nb::arg("shape"), nb::arg("dtype"), nb::arg("threads"), nb::arg("release"))
       .def("clear", &CallCache::clear)
       .def("__len__", &CallCache::size);
 }

@@ -18,7 +18,8 @@ namespace {
 class Pointer {
  public:
   Pointer(nb::handle object, bool writable) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, writable ? PyBUF_STRIDES | PyBUF_WRITABLE : PyBUF_STRIDES) != 0)
+    if (PyObject_GetBuffer(object.ptr(), &view_, writable ? PyBUF_STRIDES | PyBUF_WRITABLE : PyBUF_STRIDES) !=
+        0)
       throw nb::python_error();
   }
   ~Pointer() { PyBuffer_Release(&view_); }
@@ -30,7 +31,8 @@ class Pointer {
   Py_buffer view_;
 };
 
-using AxisTuple = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int, int64_t, int64_t, int64_t, int64_t>;
+using AxisTuple =
+    std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int, int64_t, int64_t, int64_t, int64_t>;
 using BatchTuple = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t>;
 
 // The definition itself as a plan.
@@ -53,12 +55,15 @@ bool interrupted(void*) {
   return PyErr_CheckSignals() != 0;
 }
 
-void construct(PyCorrelation* self, const std::vector<AxisTuple>& axes, const std::vector<BatchTuple>& batch, int in,
-               int kernel, int out, int compute, bool complex_samples, bool complex_kernel, bool conjugate, bool zero_fill,
-               int store, nb::bytes fill, int64_t kernel_offset, bool reference) {
+void construct(PyCorrelation* self, const std::vector<AxisTuple>& axes, const std::vector<BatchTuple>& batch,
+               int in, int kernel, int out, int compute, bool complex_samples, bool complex_kernel,
+               bool conjugate, bool zero_fill, int store, nb::bytes fill, int64_t kernel_offset,
+               bool reference) {
   Problem p;
-  for (const auto& [n, m, taps, stride, dilation, pad, boundary, in_step, kernel_step, out_step, order] : axes)
-    p.axes.push_back({n, m, taps, stride, dilation, pad, Boundary(boundary), in_step, kernel_step, out_step, order});
+  for (const auto& [n, m, taps, stride, dilation, pad, boundary, in_step, kernel_step, out_step, order] :
+       axes)
+    p.axes.push_back(
+        {n, m, taps, stride, dilation, pad, Boundary(boundary), in_step, kernel_step, out_step, order});
   for (const auto& [size, in_step, kernel_step, out_step, order] : batch)
     p.batch.push_back({size, in_step, kernel_step, out_step, order});
   p.in = DType(in);
@@ -79,7 +84,8 @@ void construct(PyCorrelation* self, const std::vector<AxisTuple>& axes, const st
   new (self) PyCorrelation{std::move(plan), kernel_offset};
 }
 
-bool run(const PyCorrelation& self, nb::handle in, nb::handle kernel, nb::handle out, int threads, bool release) {
+bool run(const PyCorrelation& self, nb::handle in, nb::handle kernel, nb::handle out, int threads,
+         bool release) {
   const Pointer a(in, false), k(kernel, false), y(out, true);
   return run_correlation(self, a.get(), k.get(), y.get(), threads, release);
 }
@@ -101,7 +107,8 @@ nb::dict summary(const PyCorrelation& self) {
 
 }  // namespace
 
-bool run_correlation(const PyCorrelation& self, const char* in, const char* kernel, char* out, int threads, bool release) {
+bool run_correlation(const PyCorrelation& self, const char* in, const char* kernel, char* out, int threads,
+                     bool release) {
   const char* taps = kernel + self.kernel_offset;
   if (!release) return self.plan->run(in, taps, out, 1, {}).reported;
   Outcome outcome;
@@ -115,9 +122,10 @@ bool run_correlation(const PyCorrelation& self, const char* in, const char* kern
 
 void bind_correlation(nb::module_& m) {
   nb::class_<PyCorrelation>(m, "Correlation", "A planned correlation: fixed shapes and strides, any arrays.")
-      .def("__init__", &construct, nb::arg("axes"), nb::arg("batch"), nb::arg("dtype"), nb::arg("kernel_dtype"),
-           nb::arg("out_dtype"), nb::arg("compute"), nb::arg("complex_samples"), nb::arg("complex_kernel"),
-           nb::arg("conjugate"), nb::arg("zero_fill"), nb::arg("store"), nb::arg("fill"), nb::arg("kernel_offset"), nb::arg("reference"))
+      .def("__init__", &construct, nb::arg("axes"), nb::arg("batch"), nb::arg("dtype"),
+           nb::arg("kernel_dtype"), nb::arg("out_dtype"), nb::arg("compute"), nb::arg("complex_samples"),
+           nb::arg("complex_kernel"), nb::arg("conjugate"), nb::arg("zero_fill"), nb::arg("store"),
+           nb::arg("fill"), nb::arg("kernel_offset"), nb::arg("reference"))
       .def("run", &run, nb::arg("a"), nb::arg("kernel"), nb::arg("out"), nb::arg("threads"),
            nb::arg("release"))
       .def("summary", &summary);

@@ -32,9 +32,9 @@ struct ConvertTable {
 
 }  // namespace faltung
 
-#define FALTUNG_DECLARE_CONVERT(isa)                                                  \
-  extern "C" const faltung::ConvertTable<float> faltung_convert_f32_##isa##_table;    \
-  extern "C" const faltung::ConvertTable<double> faltung_convert_f64_##isa##_table;   \
+#define FALTUNG_DECLARE_CONVERT(isa)                                                \
+  extern "C" const faltung::ConvertTable<float> faltung_convert_f32_##isa##_table;  \
+  extern "C" const faltung::ConvertTable<double> faltung_convert_f64_##isa##_table; \
   extern "C" const faltung::ConvertTable<uint64_t> faltung_convert_u64_##isa##_table;
 FALTUNG_DECLARE_CONVERT(baseline)
 FALTUNG_DECLARE_CONVERT(avx2)

@@ -96,7 +96,8 @@ bool store_float_to_narrow(const T* src, D* dst, int64_t n, Store how) {
   typedef int32_t ints __attribute__((vector_size(L * 4)));
   typedef D narrow __attribute__((vector_size(L * sizeof(D))));
   constexpr T magic_number = sizeof(T) == 4 ? T(0x1.8p23) : T(0x1.8p52);
-  const vec lowest = Vx::fill(T(std::numeric_limits<D>::min())), highest = Vx::fill(T(std::numeric_limits<D>::max()));
+  const vec lowest = Vx::fill(T(std::numeric_limits<D>::min())),
+            highest = Vx::fill(T(std::numeric_limits<D>::max()));
   const vec magic = Vx::fill(magic_number);
   vec poison = {}, least = lowest, most = highest;
   const auto convert = [&](vec x) FALTUNG_LAMBDA_INLINE {
@@ -143,7 +144,8 @@ bool store_float_to_int(const T* src, D* dst, int64_t n, Store how) {
       dst[i] = low < R::above ? D(low) : std::numeric_limits<D>::max();
     }
   } else if (how == Store::wrap) {
-    constexpr T small = T(4611686018427387904.0);  // 2^62: a 64-bit integer holds it, and conversions vectorize
+    constexpr T small =
+        T(4611686018427387904.0);  // 2^62: a 64-bit integer holds it, and conversions vectorize
     int large = 0;
     for (int64_t i = 0; i < n; ++i) large |= int(!(src[i] > -small)) | int(!(src[i] < small));
     if (!large) {
@@ -240,7 +242,8 @@ bool store_line(const T* src, void* dest, const StridedLine& line, Store how) {
     bad |= store_contiguous<T, D, Bytes>(src + i, chunk, count, how);
     for (int64_t j = 0; j < count; ++j) {
       const int64_t e = i + j;
-      char* p = line.group == 1 ? dst + e * line.step : dst + (e / line.group) * line.step + (e % line.group) * line.inner;
+      char* p = line.group == 1 ? dst + e * line.step
+                                : dst + (e / line.group) * line.step + (e % line.group) * line.inner;
       __builtin_memcpy(p, &chunk[j], sizeof(D));
     }
   }
@@ -250,21 +253,23 @@ bool store_line(const T* src, void* dest, const StridedLine& line, Store how) {
 template <class T, int Bytes>
 constexpr ConvertTable<T> convert_table() {
   if constexpr (std::is_floating_point_v<T>)
-    return {{load_line<T, Bool>, load_line<T, uint8_t>, load_line<T, int8_t>, load_line<T, uint16_t>,
-             load_line<T, int16_t>, load_line<T, uint32_t>, load_line<T, int32_t>, load_line<T, uint64_t>,
-             load_line<T, int64_t>, load_line<T, Half>, load_line<T, BFloat>, load_line<T, float>,
-             load_line<T, double>},
-            {nullptr, store_line<T, uint8_t, Bytes>, store_line<T, int8_t, Bytes>, store_line<T, uint16_t, Bytes>,
-             store_line<T, int16_t, Bytes>, store_line<T, uint32_t, Bytes>, store_line<T, int32_t, Bytes>, store_line<T, uint64_t, Bytes>,
-             store_line<T, int64_t, Bytes>, store_line<T, Half, Bytes>, store_line<T, BFloat, Bytes>, store_line<T, float, Bytes>,
-             store_line<T, double, Bytes>}};
+    return {
+        {load_line<T, Bool>, load_line<T, uint8_t>, load_line<T, int8_t>, load_line<T, uint16_t>,
+         load_line<T, int16_t>, load_line<T, uint32_t>, load_line<T, int32_t>, load_line<T, uint64_t>,
+         load_line<T, int64_t>, load_line<T, Half>, load_line<T, BFloat>, load_line<T, float>,
+         load_line<T, double>},
+        {nullptr, store_line<T, uint8_t, Bytes>, store_line<T, int8_t, Bytes>, store_line<T, uint16_t, Bytes>,
+         store_line<T, int16_t, Bytes>, store_line<T, uint32_t, Bytes>, store_line<T, int32_t, Bytes>,
+         store_line<T, uint64_t, Bytes>, store_line<T, int64_t, Bytes>, store_line<T, Half, Bytes>,
+         store_line<T, BFloat, Bytes>, store_line<T, float, Bytes>, store_line<T, double, Bytes>}};
   else
-    return {{load_line<T, Bool>, load_line<T, uint8_t>, load_line<T, int8_t>, load_line<T, uint16_t>,
-             load_line<T, int16_t>, load_line<T, uint32_t>, load_line<T, int32_t>, load_line<T, uint64_t>,
-             load_line<T, int64_t>, nullptr, nullptr, nullptr, nullptr},
-            {nullptr, store_line<T, uint8_t, Bytes>, store_line<T, int8_t, Bytes>, store_line<T, uint16_t, Bytes>,
-             store_line<T, int16_t, Bytes>, store_line<T, uint32_t, Bytes>, store_line<T, int32_t, Bytes>, store_line<T, uint64_t, Bytes>,
-             store_line<T, int64_t, Bytes>, nullptr, nullptr, nullptr, nullptr}};
+    return {
+        {load_line<T, Bool>, load_line<T, uint8_t>, load_line<T, int8_t>, load_line<T, uint16_t>,
+         load_line<T, int16_t>, load_line<T, uint32_t>, load_line<T, int32_t>, load_line<T, uint64_t>,
+         load_line<T, int64_t>, nullptr, nullptr, nullptr, nullptr},
+        {nullptr, store_line<T, uint8_t, Bytes>, store_line<T, int8_t, Bytes>, store_line<T, uint16_t, Bytes>,
+         store_line<T, int16_t, Bytes>, store_line<T, uint32_t, Bytes>, store_line<T, int32_t, Bytes>,
+         store_line<T, uint64_t, Bytes>, store_line<T, int64_t, Bytes>, nullptr, nullptr, nullptr, nullptr}};
 }
 
 }  // namespace

@@ -14,10 +14,16 @@ struct BFloat {
   uint16_t bits;
 };
 
-FALTUNG_INLINE float as_float(uint32_t u) { return __builtin_bit_cast(float, u); }
-FALTUNG_INLINE uint32_t as_bits(float f) { return __builtin_bit_cast(uint32_t, f); }
+FALTUNG_INLINE float as_float(uint32_t u) {
+  return __builtin_bit_cast(float, u);
+}
+FALTUNG_INLINE uint32_t as_bits(float f) {
+  return __builtin_bit_cast(uint32_t, f);
+}
 
-FALTUNG_INLINE float widen(BFloat h) { return as_float(uint32_t(h.bits) << 16); }
+FALTUNG_INLINE float widen(BFloat h) {
+  return as_float(uint32_t(h.bits) << 16);
+}
 
 // Shift the mantissa into place and let one multiplication repair the exponent, subnormals included; Inf and NaN by mask.
 FALTUNG_INLINE float widen(Half h) {
@@ -40,7 +46,8 @@ FALTUNG_INLINE Half narrow_half(float f) {
   const uint32_t sign = (u >> 16) & 0x8000u;
   const uint32_t magnitude = u & 0x7fffffffu;
   const uint32_t normal = (magnitude + 0xfffu + ((magnitude >> 13) & 1u) - 0x38000000u) >> 13;
-  const uint32_t tiny = as_bits(as_float(magnitude) + 0.5f) - 0x3f000000u;  // ulp of 0.5 is 2^-24, half's subnormal step
+  const uint32_t tiny =
+      as_bits(as_float(magnitude) + 0.5f) - 0x3f000000u;  // ulp of 0.5 is 2^-24, half's subnormal step
   uint32_t result = magnitude < 0x38800000u ? tiny : normal;
   result = magnitude >= 0x477ff000u ? 0x7c00u : result;  // 65520 and above
   result = magnitude > 0x7f800000u ? 0x7e00u : result;

@@ -1,12 +1,15 @@
 #include "core/kernels/select.h"
 
 #if defined(FALTUNG_HAVE_AVX2) && defined(FALTUNG_HAVE_AVX512)
-#define FALTUNG_PICK(family)                                             \
-  switch (isa) {                                                         \
-    case Isa::avx512: return faltung_##family##_avx512_table;            \
-    case Isa::avx2: return faltung_##family##_avx2_table;                \
-    case Isa::baseline: break;                                           \
-  }                                                                      \
+#define FALTUNG_PICK(family)                  \
+  switch (isa) {                              \
+    case Isa::avx512:                         \
+      return faltung_##family##_avx512_table; \
+    case Isa::avx2:                           \
+      return faltung_##family##_avx2_table;   \
+    case Isa::baseline:                       \
+      break;                                  \
+  }                                           \
   return faltung_##family##_baseline_table;
 #else
 #define FALTUNG_PICK(family) \
@@ -16,11 +19,29 @@
 
 namespace faltung {
 
-template <> const StencilTable<float>& stencil_table<float>(Isa isa) { FALTUNG_PICK(stencil_f32) }
-template <> const StencilTable<double>& stencil_table<double>(Isa isa) { FALTUNG_PICK(stencil_f64) }
-template <> const StencilTable<uint64_t>& stencil_table<uint64_t>(Isa isa) { FALTUNG_PICK(stencil_u64) }
-template <> const ConvertTable<float>& convert_table<float>(Isa isa) { FALTUNG_PICK(convert_f32) }
-template <> const ConvertTable<double>& convert_table<double>(Isa isa) { FALTUNG_PICK(convert_f64) }
-template <> const ConvertTable<uint64_t>& convert_table<uint64_t>(Isa isa) { FALTUNG_PICK(convert_u64) }
+template <>
+const StencilTable<float>& stencil_table<float>(Isa isa) {
+  FALTUNG_PICK(stencil_f32)
+}
+template <>
+const StencilTable<double>& stencil_table<double>(Isa isa) {
+  FALTUNG_PICK(stencil_f64)
+}
+template <>
+const StencilTable<uint64_t>& stencil_table<uint64_t>(Isa isa) {
+  FALTUNG_PICK(stencil_u64)
+}
+template <>
+const ConvertTable<float>& convert_table<float>(Isa isa) {
+  FALTUNG_PICK(convert_f32)
+}
+template <>
+const ConvertTable<double>& convert_table<double>(Isa isa) {
+  FALTUNG_PICK(convert_f64)
+}
+template <>
+const ConvertTable<uint64_t>& convert_table<uint64_t>(Isa isa) {
+  FALTUNG_PICK(convert_u64)
+}
 
 }  // namespace faltung

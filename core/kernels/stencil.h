@@ -53,9 +53,9 @@ struct StencilTable {
 
 }  // namespace faltung
 
-#define FALTUNG_DECLARE_STENCIL(isa)                                                   \
-  extern "C" const faltung::StencilTable<float> faltung_stencil_f32_##isa##_table;     \
-  extern "C" const faltung::StencilTable<double> faltung_stencil_f64_##isa##_table;    \
+#define FALTUNG_DECLARE_STENCIL(isa)                                                \
+  extern "C" const faltung::StencilTable<float> faltung_stencil_f32_##isa##_table;  \
+  extern "C" const faltung::StencilTable<double> faltung_stencil_f64_##isa##_table; \
   extern "C" const faltung::StencilTable<uint64_t> faltung_stencil_u64_##isa##_table;
 FALTUNG_DECLARE_STENCIL(baseline)
 FALTUNG_DECLARE_STENCIL(avx2)

@@ -83,9 +83,10 @@ constexpr StencilKernel<T> stencil_row(const char* name) {
   stencil_row<T, B, R, V, G, false>("stencil_" #type "_" #R "x" #V "_g" #G "_" #isa)
 #define FALTUNG_ROW_COMPLEX(T, B, type, isa, R, V, G) \
   stencil_row<T, B, R, V, G, true>("stencil_complex_" #type "_" #R "x" #V "_g" #G "_" #isa)
-#define FALTUNG_ROWS_2(ROW, T, B, type, isa, R, V) ROW(T, B, type, isa, R, V, 1), ROW(T, B, type, isa, R, V, 2)
+#define FALTUNG_ROWS_2(ROW, T, B, type, isa, R, V) \
+  ROW(T, B, type, isa, R, V, 1), ROW(T, B, type, isa, R, V, 2)
 #define FALTUNG_ROWS_4(ROW, T, B, type, isa, R, V) \
   FALTUNG_ROWS_2(ROW, T, B, type, isa, R, V), ROW(T, B, type, isa, R, V, 3), ROW(T, B, type, isa, R, V, 4)
-#define FALTUNG_ROWS_8(ROW, T, B, type, isa, R, V)                                              \
+#define FALTUNG_ROWS_8(ROW, T, B, type, isa, R, V)                                                          \
   FALTUNG_ROWS_4(ROW, T, B, type, isa, R, V), ROW(T, B, type, isa, R, V, 5), ROW(T, B, type, isa, R, V, 6), \
       ROW(T, B, type, isa, R, V, 7), ROW(T, B, type, isa, R, V, 8)

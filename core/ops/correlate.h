@@ -12,7 +12,7 @@ namespace faltung {
 
 // How a plan works, for people.
 struct Summary {
-  std::string kernel;       // the microkernel of the full tile
+  std::string kernel;  // the microkernel of the full tile
   int64_t tile_rows = 0, tile_columns = 0, tile_group = 0;
   int64_t strip_rows = 0, block_columns = 0;  // one unit of work
   int64_t units = 0;

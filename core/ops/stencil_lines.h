@@ -25,7 +25,8 @@ struct LinePlan {
   std::vector<Stretch> stretches;
   std::vector<Outside> outside;
   std::vector<Part> constants;  // filled
-  std::vector<Part> rests;      // what a partial vector reads beyond the last column: zeros, for garbage may be slow
+  std::vector<Part>
+      rests;  // what a partial vector reads beyond the last column: zeros, for garbage may be slow
   // Short lines of the array's own type, element by element: position in the line, or -1 for the constant.
   std::vector<int64_t> gather;
 };
@@ -88,7 +89,8 @@ class LinePacker {
     const int64_t item = int64_t(sizeof(T));
     plan.gather.clear();
     int64_t elements = 0;
-    for (const LinePlan::Stretch& s : plan.stretches) elements = std::max(elements, s.at + s.groups * r.group);
+    for (const LinePlan::Stretch& s : plan.stretches)
+      elements = std::max(elements, s.at + s.groups * r.group);
     for (const LinePlan::Outside& o : plan.outside) elements = std::max(elements, o.at + r.group);
     for (const LinePlan::Part& c : plan.constants) elements = std::max(elements, c.end);
     if (elements > kLongest) return;
@@ -134,7 +136,8 @@ class LinePacker {
     const int64_t last = line.in - 1 - first;
     const int64_t stop = last < 0 ? lead : std::clamp<int64_t>(last / stride + 1, lead, n);
     if (stop > lead)
-      plan.stretches.push_back({(first + lead * stride) * line.in_step, line.in_step * stride, stop - lead, at + lead * group});
+      plan.stretches.push_back(
+          {(first + lead * stride) * line.in_step, line.in_step * stride, stop - lead, at + lead * group});
     const auto outside = [&](int64_t i) {
       const int64_t from = boundary_index(first + i * stride, line.in, line.boundary);
       if (from < 0) {
@@ -147,8 +150,8 @@ class LinePacker {
       }
       const int64_t packed = from - (first + lead * stride);
       const bool stands = packed >= 0 && packed % stride == 0 && packed / stride < stop - lead;
-      plan.outside.push_back({at + i * group, from * line.in_step,
-                              stands ? at + (lead + packed / stride) * group : -1});
+      plan.outside.push_back(
+          {at + i * group, from * line.in_step, stands ? at + (lead + packed / stride) * group : -1});
     };
     for (int64_t i = 0; i < lead; ++i) outside(i);
     for (int64_t i = stop; i < n; ++i) outside(i);
@@ -165,7 +168,8 @@ class LinePacker {
     else if (r.parts == 1)
       load_(src, {n, r.group, step, r.in_inner}, dst);
     else
-      for (int64_t i = 0; i < n; ++i) load_(src + i * step, {r.fused, r.parts, r.in_inner, item}, dst + i * r.group);
+      for (int64_t i = 0; i < n; ++i)
+        load_(src + i * step, {r.fused, r.parts, r.in_inner, item}, dst + i * r.group);
   }
 
   const Problem& problem_;

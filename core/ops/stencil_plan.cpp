@@ -13,7 +13,9 @@ constexpr int64_t kUnitWork = 32 << 20;       // multiply-adds a unit, about: 0.
 constexpr int64_t kLineElements = 16;         // elements a cache line holds at most
 constexpr int64_t kCacheWay = 4096;           // lines this far apart share a cache set
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
 
 std::vector<int64_t> classes(int64_t taps, int64_t count) {
   std::vector<int64_t> sizes;
@@ -101,7 +103,9 @@ Interval inside(const ConvAxis& a) {
 namespace {
 
 // Whether lines `step` bytes apart crowd into few cache sets.
-bool crowded(int64_t step) { return std::gcd(step, kCacheWay) >= kCacheWay / 4; }
+bool crowded(int64_t step) {
+  return std::gcd(step, kCacheWay) >= kCacheWay / 4;
+}
 
 Layout packed_layout(const StencilSchedule& s, int64_t columns, int64_t round_to) {
   const int64_t width = ceil_div(columns * s.roles.group, round_to) * round_to;
@@ -143,7 +147,8 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
   // A blocked line pays where the rows axis offers nothing to share loads with.
   const int64_t tap_elements = line.dilation * group;
   const int64_t block = std::lcm(int64_t(limits.lanes), tap_elements);
-  s.blocked_line = rows.taps == 1 && line.stride == 1 && line.taps > 1 && block <= limits.vectors * limits.lanes &&
+  s.blocked_line = rows.taps == 1 && line.stride == 1 && line.taps > 1 &&
+                   block <= limits.vectors * limits.lanes &&
                    (rows.out < limits.rows || line.taps * tap_elements >= 2 * block);
   const Outer outer = outer_taps(s.roles.outer);
   s.outer_outputs = outer.outputs;
@@ -159,21 +164,27 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
   // Layout of the work: strips of rows, blocks of columns.
   const int64_t columns = line.out, class_rows = ceil_div(rows.out, s.row_classes);
   const int64_t item = kItemSize[int(problem.in)], out_item = kItemSize[int(problem.out)];
-  const bool same_in = (compute_size == 4 && problem.in == DType::f32 && problem.compute == Compute::f32) ||
-                       (compute_size == 8 && problem.in == DType::f64 && problem.compute == Compute::f64) ||
-                       (problem.compute == Compute::u64 && (problem.in == DType::u64 || problem.in == DType::i64));
-  const bool same_out = (problem.compute == Compute::f32 && problem.out == DType::f32) ||
-                        (problem.compute == Compute::f64 && problem.out == DType::f64) ||
-                        (problem.compute == Compute::u64 && (problem.out == DType::u64 || problem.out == DType::i64) &&
-                         problem.store != Store::check && problem.store != Store::saturate);
-  const auto whole_rows = [](const ConvAxis& a, int64_t size, int64_t step) { return a.out == 1 || step % size == 0; };
+  const bool same_in =
+      (compute_size == 4 && problem.in == DType::f32 && problem.compute == Compute::f32) ||
+      (compute_size == 8 && problem.in == DType::f64 && problem.compute == Compute::f64) ||
+      (problem.compute == Compute::u64 && (problem.in == DType::u64 || problem.in == DType::i64));
+  const bool same_out =
+      (problem.compute == Compute::f32 && problem.out == DType::f32) ||
+      (problem.compute == Compute::f64 && problem.out == DType::f64) ||
+      (problem.compute == Compute::u64 && (problem.out == DType::u64 || problem.out == DType::i64) &&
+       problem.store != Store::check && problem.store != Store::saturate);
+  const auto whole_rows = [](const ConvAxis& a, int64_t size, int64_t step) {
+    return a.out == 1 || step % size == 0;
+  };
   s.in_place = same_in && line.stride == 1 && (line.in == 1 || line.in_step == group * item) &&
                s.roles.contiguous(s.roles.in_inner, item) && whole_rows(rows, item, rows.in_step) &&
                s.interior.size() * group >= (s.blocked_line ? s.block : limits.lanes);
   // Narrow lines: where peeled borders would add an eighth to the tiles, and the taps pay for it, lines are packed whole.
-  const int64_t whole = ceil_div(columns * group, limits.lanes), inner = ceil_div(s.interior.size() * group, limits.lanes);
+  const int64_t whole = ceil_div(columns * group, limits.lanes),
+                inner = ceil_div(s.interior.size() * group, limits.lanes);
   const int64_t peeled = inner + (s.interior.size() < columns ? 1 : 0);
-  if (s.in_place && !s.blocked_line && outer.panels * rows.taps * line.taps >= 20 && 8 * (peeled - whole) > whole)
+  if (s.in_place && !s.blocked_line && outer.panels * rows.taps * line.taps >= 20 &&
+      8 * (peeled - whole) > whole)
     s.in_place = false;
   // The tall tile where a line serves several rows often enough; in place only where its rows spread over the cache.
   s.tall = !s.blocked_line && outer.panels * most_class_taps > 3 && class_rows >= limits.tall_rows / 2;
@@ -190,11 +201,14 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
   s.tile_vectors = outer.panels * rows.taps * line.taps <= 16 ? std::min(2, limits.vectors) : limits.vectors;
   const int64_t tile_rows = s.tile_rows;
   s.out_in_place = same_out && (line.out == 1 || line.out_step == group * out_item) &&
-                   s.roles.contiguous(s.roles.out_inner, out_item) && whole_rows(rows, out_item, rows.out_step);
+                   s.roles.contiguous(s.roles.out_inner, out_item) &&
+                   whole_rows(rows, out_item, rows.out_step);
 
-  s.strip_rows = s.blocked_line ? 1 : std::max<int64_t>(1, std::min(class_rows, kStripRows / tile_rows * tile_rows));
+  s.strip_rows =
+      s.blocked_line ? 1 : std::max<int64_t>(1, std::min(class_rows, kStripRows / tile_rows * tile_rows));
   s.block_columns = columns;
-  const int64_t least_columns = ceil_div(s.blocked_line ? tile_rows * s.block : limits.vectors * limits.lanes, group);
+  const int64_t least_columns =
+      ceil_div(s.blocked_line ? tile_rows * s.block : limits.vectors * limits.lanes, group);
   const auto line_bytes = [&](int64_t c) {
     const Layout l = packed_layout(s, c, limits.lanes);
     return (s.in_place ? c * group + (line.taps - 1) * tap_elements : l.length) * compute_size;
@@ -230,14 +244,17 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
   s.column_blocks = std::max<int64_t>(1, ceil_div(columns, s.block_columns));
   s.block_columns = ceil_div(columns, s.column_blocks);
 
-  const int64_t tile_table = s.blocked_line ? limits.tall_rows + s.block_rows : std::max(s.strip_rows, s.last_strip_rows) + most_class_taps;
+  const int64_t tile_table = s.blocked_line ? limits.tall_rows + s.block_rows
+                                            : std::max(s.strip_rows, s.last_strip_rows) + most_class_taps;
   s.panel_stride = tile_table;
 
   // Calls, and the order of the packed weights.
   CallBuilder builder(s.calls, problem.compute != Compute::u64);
   const int64_t all_taps = outer.panels * rows.taps * line.taps;
-  const int64_t largest = all_taps > (1 << 18) && limits.group >= 8 ? 8 : limits.group;  // 8 divides 256: full calls
-  const auto emit = [&](int64_t row, int64_t phase, int64_t first_tap, int64_t taps, int64_t size, auto offset_of) {
+  const int64_t largest =
+      all_taps > (1 << 18) && limits.group >= 8 ? 8 : limits.group;  // 8 divides 256: full calls
+  const auto emit = [&](int64_t row, int64_t phase, int64_t first_tap, int64_t taps, int64_t size,
+                        auto offset_of) {
     const Run run{row, phase, first_tap, taps, int64_t(s.weight_offsets.size())};
     for (int64_t t = first_tap; t < first_tap + taps; ++t)
       for (int64_t g = 0; g < size; ++g) s.weight_offsets.push_back(offset_of(t, g));
@@ -251,9 +268,8 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
         int64_t q = 0;
         if (t1 <= t0 || block_count == 0) return;
         for (const int64_t size : even_groups(block_count, largest)) {
-          emit(o * s.panel_stride + q, 0, t0, t1 - t0, size, [&](int64_t t, int64_t g) {
-            return base + ((q + g) * s.block_taps + t) * line.kernel_step;
-          });
+          emit(o * s.panel_stride + q, 0, t0, t1 - t0, size,
+               [&](int64_t t, int64_t g) { return base + ((q + g) * s.block_taps + t) * line.kernel_step; });
           q += size;
         }
       };
@@ -265,8 +281,8 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
       int64_t q = 0;
       for (const int64_t size : even_groups(s.class_taps[p], largest)) {
         for (size_t x = 0; x < s.phase_taps.size(); ++x)
-          emit((o * int64_t(s.class_taps.size()) + int64_t(p)) * s.panel_stride + q, int64_t(x), 0, s.phase_taps[x], size,
-               [&](int64_t t, int64_t g) {
+          emit((o * int64_t(s.class_taps.size()) + int64_t(p)) * s.panel_stride + q, int64_t(x), 0,
+               s.phase_taps[x], size, [&](int64_t t, int64_t g) {
                  return base + (int64_t(p) + s.kernel_classes * (q + g)) * rows.kernel_step +
                         (int64_t(x) + s.line_phases * t) * line.kernel_step;
                });
@@ -280,7 +296,8 @@ StencilSchedule schedule_stencil(const Problem& problem, const TileLimits& limit
   const int64_t rounding = s.blocked_line ? s.block : limits.lanes;
   s.packed = packed_layout(s, s.block_columns, rounding);
   const int64_t edge = std::min(columns, columns - s.interior.size());
-  s.border = s.in_place ? packed_layout(s, std::max<int64_t>(1, std::min(edge, s.block_columns)), rounding) : s.packed;
+  s.border = s.in_place ? packed_layout(s, std::max<int64_t>(1, std::min(edge, s.block_columns)), rounding)
+                        : s.packed;
 
   s.kernel_items = s.batch_items = 1;
   for (const BatchAxis& b : s.roles.kernels) s.kernel_items *= b.size;

@@ -19,8 +19,9 @@
 namespace faltung {
 
 struct Run {
-  int64_t row, phase, tap, taps;  // first row-table entry; phase of the line; first tap in the phase; how many
-  int64_t weights;                // where its weights stand, in elements of the packed kernel
+  int64_t row, phase, tap,
+      taps;         // first row-table entry; phase of the line; first tap in the phase; how many
+  int64_t weights;  // where its weights stand, in elements of the packed kernel
 };
 
 struct Call {
@@ -32,7 +33,7 @@ struct Call {
 struct Layout {
   std::vector<int64_t> base;
   int64_t step = 0;
-  int64_t length = 0;  // of a packed line, in elements
+  int64_t length = 0;    // of a packed line, in elements
   int64_t capacity = 0;  // outputs, in columns
   bool per_tap = false;  // packed tap by tap, for dilations wider than the block
 };
@@ -61,7 +62,7 @@ struct StencilSchedule {
   std::vector<Call> calls;
   std::vector<int64_t> weight_offsets;  // of each packed weight, in bytes from the kernel's start
 
-  bool tall = false;     // tiles of one vector and many rows
+  bool tall = false;                        // tiles of one vector and many rows
   int64_t tile_rows = 0, tile_vectors = 0;  // of a full tile
   int64_t strip_rows, last_strip_rows, block_columns;
   bool in_place = false, out_in_place = false;

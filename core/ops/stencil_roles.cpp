@@ -11,11 +11,14 @@ ConvAxis as_conv(const BatchAxis& b) {
   return {b.size, b.size, 1, 1, 1, 0, Boundary::constant, b.in_step, 0, b.out_step, b.order};
 }
 
-ConvAxis single() { return {1, 1, 1, 1, 1, 0, Boundary::constant, 0, 0, 0, 0}; }
+ConvAxis single() {
+  return {1, 1, 1, 1, 1, 0, Boundary::constant, 0, 0, 0, 0};
+}
 
 // Axes that are one walk through memory become one: outer step = inner step * inner size, everywhere.
 void merge(std::vector<BatchAxis>& batch) {
-  std::sort(batch.begin(), batch.end(), [](const BatchAxis& a, const BatchAxis& b) { return a.order > b.order; });
+  std::sort(batch.begin(), batch.end(),
+            [](const BatchAxis& a, const BatchAxis& b) { return a.order > b.order; });
   std::vector<BatchAxis> merged;
   for (const BatchAxis& b : batch) {
     if (!merged.empty()) {
@@ -62,8 +65,8 @@ Roles assign_roles(const Problem& problem) {
     if ((a.out == 1) != (b.out == 1)) return b.out == 1;
     return a.order < b.order;
   };
-  const auto finest = std::min_element(batch.begin(), batch.end(),
-                                       [](const BatchAxis& a, const BatchAxis& b) { return a.order < b.order; });
+  const auto finest = std::min_element(
+      batch.begin(), batch.end(), [](const BatchAxis& a, const BatchAxis& b) { return a.order < b.order; });
   const auto finest_conv = std::min_element(conv.begin(), conv.end(), finer);
   const bool has_line = finest_conv != conv.end() && finest_conv->out > 1;
 
@@ -80,7 +83,8 @@ Roles assign_roles(const Problem& problem) {
     } else {
       // A batch axis is the line itself, with what continues it in memory.
       merge(batch);
-      roles.line = as_conv(take(batch, [](const BatchAxis& a, const BatchAxis& b) { return a.order < b.order; }));
+      roles.line =
+          as_conv(take(batch, [](const BatchAxis& a, const BatchAxis& b) { return a.order < b.order; }));
     }
   } else if (finest_conv != conv.end()) {
     roles.line = take(conv, finer);

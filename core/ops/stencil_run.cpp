@@ -15,7 +15,9 @@ namespace {
 
 constexpr size_t kKeptScratch = 1 << 20;  // bytes a thread keeps between calls
 
-size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+size_t aligned(size_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
 
 // The thread's own scratch, or a fresh one where it is in use (a poll may call back into the library).
 class ScratchLease {
@@ -71,17 +73,26 @@ StencilCorrelation<T>::StencilCorrelation(const Problem& problem, Isa isa)
   const int64_t piece = s_.blocked_line ? limits.tall_rows * s_.block : 256;
   const int64_t most = padded(std::max(s_.packed.capacity, s_.border.capacity) * group);
   tile_elements_ = std::min((piece + whole - 1) / whole * whole, (most + whole - 1) / whole * whole);
-  tile_bytes_ = aligned(size_t((s_.blocked_line ? 1 : s_.tall ? limits.tall_rows : limits.rows) * tile_elements_) * sizeof(T));
-  fill_bytes_ = aligned(size_t(s_.block_columns * group + (s_.roles.line.taps - 1) * s_.direct.step + s_.block) * sizeof(T));
-  const auto constant = [](const ConvAxis& a) { return a.boundary == Boundary::constant && inside(a).size() < a.out; };
-  const bool lines_outside = constant(s_.roles.rows) || std::any_of(s_.roles.outer.begin(), s_.roles.outer.end(), constant);
+  tile_bytes_ = aligned(size_t((s_.blocked_line ? 1
+                                : s_.tall       ? limits.tall_rows
+                                                : limits.rows) *
+                               tile_elements_) *
+                        sizeof(T));
+  fill_bytes_ = aligned(
+      size_t(s_.block_columns * group + (s_.roles.line.taps - 1) * s_.direct.step + s_.block) * sizeof(T));
+  const auto constant = [](const ConvAxis& a) {
+    return a.boundary == Boundary::constant && inside(a).size() < a.out;
+  };
+  const bool lines_outside =
+      constant(s_.roles.rows) || std::any_of(s_.roles.outer.begin(), s_.roles.outer.end(), constant);
   if (!s_.in_place || !lines_outside) fill_bytes_ = 0;
   runs_bytes_ = aligned(run_count * sizeof(StencilRun<T>));
   weight_bytes_ = aligned(s_.weight_offsets.size() * size_t(parts) * sizeof(T));
 
-  const Shape<T>& full = s_.tile_rows == limits.tall_rows && !(s_.blocked_line && s_.block != limits.lanes)
-                             ? shapes_.at(limits.tall_rows, shapes_.widest(limits.tall_rows))
-                             : shapes_.at(limits.rows, s_.blocked_line ? s_.block / limits.lanes : s_.tile_vectors);
+  const Shape<T>& full =
+      s_.tile_rows == limits.tall_rows && !(s_.blocked_line && s_.block != limits.lanes)
+          ? shapes_.at(limits.tall_rows, shapes_.widest(limits.tall_rows))
+          : shapes_.at(limits.rows, s_.blocked_line ? s_.block / limits.lanes : s_.tile_vectors);
   int group_size = 0;
   for (const Call& c : s_.calls) group_size = std::max(group_size, c.group);
   summary_.kernel = full.kernels[size_t(group_size) - 1]->name;
@@ -121,7 +132,8 @@ bool StencilCorrelation<T>::pack_weights(const char* kernel, T* packed) const {
 
 // A tap that is not finite must not meet the zeros outside the array: those outputs follow the definition term by term.
 template <class T>
-void StencilCorrelation<T>::repair_borders(const void* in, const void* kernel, void* out, int threads, Poll poll) const {
+void StencilCorrelation<T>::repair_borders(const void* in, const void* kernel, void* out, int threads,
+                                           Poll poll) const {
   Box box = whole(problem_);
   for (size_t a = 0; a < problem_.axes.size(); ++a) {
     const ConvAxis& axis = problem_.axes[a];
@@ -138,13 +150,15 @@ void StencilCorrelation<T>::repair_borders(const void* in, const void* kernel, v
 }
 
 template <class T>
-Outcome StencilCorrelation<T>::run(const void* in, const void* kernel, void* out, int threads, Poll poll) const {
+Outcome StencilCorrelation<T>::run(const void* in, const void* kernel, void* out, int threads,
+                                   Poll poll) const {
   if (problem_.outputs() == 0) return {};
   const FloatEnvironment environment;
   const char* source = static_cast<const char*>(in);
   const char* taps = static_cast<const char*>(kernel);
   char* target = static_cast<char*>(out);
-  const size_t shared = s_.kernel_items == 1 ? weight_bytes_ : 0, own = s_.kernel_items == 1 ? 0 : weight_bytes_;
+  const size_t shared = s_.kernel_items == 1 ? weight_bytes_ : 0,
+               own = s_.kernel_items == 1 ? 0 : weight_bytes_;
   const size_t bytes = table_bytes_ + lines_bytes_ + tile_bytes_ + fill_bytes_ + runs_bytes_ + own;
   std::atomic<bool> reported{false}, finite{true};
   bool finished = true;
@@ -153,7 +167,8 @@ Outcome StencilCorrelation<T>::run(const void* in, const void* kernel, void* out
     T* weights = reinterpret_cast<T*>(lease.data());
     if (shared) finite = pack_weights(taps, weights);
     Workspace w(*this, lease.data() + shared);
-    finished = parallel_for(s_.units, 1, [&](int64_t unit, int) { run_unit(unit, source, taps, target, weights, w); }, poll);
+    finished = parallel_for(
+        s_.units, 1, [&](int64_t unit, int) { run_unit(unit, source, taps, target, weights, w); }, poll);
     reported = w.reported;
     if (!w.finite) finite = false;
   } else {
@@ -191,10 +206,14 @@ template class StencilCorrelation<uint64_t>;
 
 std::unique_ptr<Correlation> plan_stencil(const Problem& problem, Isa isa) {
   switch (problem.compute) {
-    case Compute::f32: return std::make_unique<StencilCorrelation<float>>(problem, isa);
-    case Compute::f64: return std::make_unique<StencilCorrelation<double>>(problem, isa);
-    case Compute::u64: return std::make_unique<StencilCorrelation<uint64_t>>(problem, isa);
-    case Compute::wide: break;
+    case Compute::f32:
+      return std::make_unique<StencilCorrelation<float>>(problem, isa);
+    case Compute::f64:
+      return std::make_unique<StencilCorrelation<double>>(problem, isa);
+    case Compute::u64:
+      return std::make_unique<StencilCorrelation<uint64_t>>(problem, isa);
+    case Compute::wide:
+      break;
   }
   throw std::invalid_argument("the stencil computes in float32, float64 or 64-bit integers");
 }

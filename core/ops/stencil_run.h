@@ -21,12 +21,15 @@ class StencilCorrelation final : public Correlation {
   struct Workspace;
   struct Unit;
   bool pack_weights(const char* kernel, T* packed) const;  // false: a tap is not finite
-  void run_unit(int64_t unit, const char* in, const char* kernel, char* out, const T* weights, Workspace& w) const;
+  void run_unit(int64_t unit, const char* in, const char* kernel, char* out, const T* weights,
+                Workspace& w) const;
   void direct_columns(const Unit& u, Interval columns, Workspace& w) const;
-  void packed_columns(const Unit& u, const Layout& layout, const Interval* intervals, int count, Workspace& w) const;
+  void packed_columns(const Unit& u, const Layout& layout, const Interval* intervals, int count,
+                      Workspace& w) const;
   const char* plane_of(const Unit& u, int64_t panel) const;
   const char* line_of(const Unit& u, const char* plane, int64_t panel, int64_t entry) const;
-  void store_rows(const Unit& u, int64_t row, int64_t rows, Interval columns, const T* c, int64_t ldc, Workspace& w) const;
+  void store_rows(const Unit& u, int64_t row, int64_t rows, Interval columns, const T* c, int64_t ldc,
+                  Workspace& w) const;
   void repair_borders(const void* in, const void* kernel, void* out, int threads, Poll poll) const;
 
   Problem problem_;

@@ -33,7 +33,8 @@ int64_t Shapes<T>::next(int64_t left, int64_t strip, bool tall) const {
   for (int64_t rows = 1; rows <= (tall ? limits_.tall_rows : limits_.rows) && rows <= strip; ++rows) {
     if (widest_[size_t(rows)] == 0) continue;
     const int64_t count = (left + rows - 1) / rows;
-    const double cost = double(count) * (double(rows) + 1.5);  // a tile's fixed cost is about that of 1.5 rows
+    const double cost =
+        double(count) * (double(rows) + 1.5);  // a tile's fixed cost is about that of 1.5 rows
     if (rows == 1 || cost < best_cost) best = rows, best_cost = cost;
   }
   return best;

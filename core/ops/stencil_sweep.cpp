@@ -12,8 +12,9 @@ constexpr int64_t kLargestTile = 512;  // elements; every shape has fewer
 // Tiles side by side; a tile takes all its calls before the next begins, so that overlapping tiles agree.
 template <class T>
 void Sweeper<T>::tiles(const Shape<T>& shape, const T* const* table, const Layout& layout, int64_t x,
-                                  int64_t count, int64_t advance, T* c, int64_t ldc, const Ahead& ahead) const {
-  StencilArgs<T> args{table, runs_, 0, layout.step, x, count, advance, c, ldc, nullptr, ahead.lines, 0, ahead.step};
+                       int64_t count, int64_t advance, T* c, int64_t ldc, const Ahead& ahead) const {
+  StencilArgs<T> args{table, runs_, 0,       layout.step, x, count,     advance,
+                      c,     ldc,   nullptr, ahead.lines, 0, ahead.step};
   if (s_.calls.size() == 1) {
     args.run_count = int64_t(s_.calls[0].runs.size());
     shape.kernels[size_t(s_.calls[0].group) - 1]->run(args);
@@ -44,8 +45,9 @@ void Sweeper<T>::tiles(const Shape<T>& shape, const T* const* table, const Layou
 
 template <class T>
 void Sweeper<T>::row(const T* const* table, const Layout& layout, int64_t rows, int64_t x, int64_t elements,
-                                  T* c, int64_t ldc, bool overlap, const Ahead& ahead) const {
-  const int64_t lanes = shapes_.limits().lanes, most = std::min(shapes_.widest(rows), s_.tile_vectors), width = most * lanes;
+                     T* c, int64_t ldc, bool overlap, const Ahead& ahead) const {
+  const int64_t lanes = shapes_.limits().lanes, most = std::min(shapes_.widest(rows), s_.tile_vectors),
+                width = most * lanes;
   const int64_t full = elements / width, rest = elements - full * width;
   if (full > 0) tiles(shapes_.at(rows, most), table, layout, x, full, width, c, ldc, ahead);
   if (rest == 0) return;
@@ -65,7 +67,7 @@ void Sweeper<T>::row(const T* const* table, const Layout& layout, int64_t rows, 
 
 template <class T>
 void Sweeper<T>::blocked_line(const T* const* table, const Layout& layout, int64_t x, int64_t elements, T* c,
-                                         bool overlap) const {
+                              bool overlap) const {
   const TileLimits limits = shapes_.limits();
   const int64_t vectors = s_.block / limits.lanes;
   int64_t done = 0;
@@ -73,11 +75,14 @@ void Sweeper<T>::blocked_line(const T* const* table, const Layout& layout, int64
     if (!shapes_.has(rows, vectors)) continue;
     const int64_t span = rows * s_.block;
     const int64_t count = (elements - done) / span;
-    if (count > 0) tiles(shapes_.at(rows, vectors), table, layout, x + done, count, span, c + done, s_.block, {});
+    if (count > 0)
+      tiles(shapes_.at(rows, vectors), table, layout, x + done, count, span, c + done, s_.block, {});
     done += count * span;
     if (done == elements) return;
-    if (overlap && done > 0 && elements >= span && (elements - done) * 3 > span) {  // one shifted tile beats several small
-      tiles(shapes_.at(rows, vectors), table, layout, x + elements - span, 1, 0, c + elements - span, s_.block, {});
+    if (overlap && done > 0 && elements >= span &&
+        (elements - done) * 3 > span) {  // one shifted tile beats several small
+      tiles(shapes_.at(rows, vectors), table, layout, x + elements - span, 1, 0, c + elements - span,
+            s_.block, {});
       return;
     }
   }
@@ -91,7 +96,8 @@ void Sweeper<T>::resolve(const T* weights, const Layout& layout) {
   StencilRun<T>* run = runs_;
   for (const Call& call : s_.calls)
     for (const Run& r : call.runs)
-      *run++ = {weights + r.weights * parts, r.row, layout.base[size_t(r.phase)] + r.tap * layout.step, r.taps};
+      *run++ = {weights + r.weights * parts, r.row, layout.base[size_t(r.phase)] + r.tap * layout.step,
+                r.taps};
 }
 
 template class Sweeper<float>;

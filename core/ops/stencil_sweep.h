@@ -22,15 +22,16 @@ class Sweeper {
 
   // One row of tiles of `rows` rows, `elements` wide, from element x of the lines. Overlapping: the last tile ends where the
   // row ends (elements >= lanes). Else it is padded to whole vectors.
-  void row(const T* const* table, const Layout& layout, int64_t rows, int64_t x, int64_t elements, T* c, int64_t ldc,
-           bool overlap, const Ahead& ahead) const;
+  void row(const T* const* table, const Layout& layout, int64_t rows, int64_t x, int64_t elements, T* c,
+           int64_t ldc, bool overlap, const Ahead& ahead) const;
 
   // One line in blocked form: tile rows are neighbouring blocks. Overlapping: elements >= block.
-  void blocked_line(const T* const* table, const Layout& layout, int64_t x, int64_t elements, T* c, bool overlap) const;
+  void blocked_line(const T* const* table, const Layout& layout, int64_t x, int64_t elements, T* c,
+                    bool overlap) const;
 
  private:
-  void tiles(const Shape<T>& shape, const T* const* table, const Layout& layout, int64_t x, int64_t count, int64_t advance,
-             T* c, int64_t ldc, const Ahead& ahead) const;
+  void tiles(const Shape<T>& shape, const T* const* table, const Layout& layout, int64_t x, int64_t count,
+             int64_t advance, T* c, int64_t ldc, const Ahead& ahead) const;
 
   const StencilSchedule& s_;
   const Shapes<T>& shapes_;

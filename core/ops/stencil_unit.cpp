@@ -22,7 +22,8 @@ const char* StencilCorrelation<T>::plane_of(const Unit& u, int64_t panel) const 
 
 // The line that an entry of the row table stands for; null for a line of the constant.
 template <class T>
-const char* StencilCorrelation<T>::line_of(const Unit& u, const char* plane, int64_t panel, int64_t entry) const {
+const char* StencilCorrelation<T>::line_of(const Unit& u, const char* plane, int64_t panel,
+                                           int64_t entry) const {
   if (!plane) return nullptr;
   const ConvAxis& rows = s_.roles.rows;
   const int64_t y = (u.row_class + s_.row_classes * (u.row_begin + entry)) * rows.stride +
@@ -33,8 +34,8 @@ const char* StencilCorrelation<T>::line_of(const Unit& u, const char* plane, int
 }
 
 template <class T>
-void StencilCorrelation<T>::store_rows(const Unit& u, int64_t row, int64_t rows, Interval columns, const T* c, int64_t ldc,
-                                       Workspace& w) const {
+void StencilCorrelation<T>::store_rows(const Unit& u, int64_t row, int64_t rows, Interval columns, const T* c,
+                                       int64_t ldc, Workspace& w) const {
   const Roles& roles = s_.roles;
   const ConvAxis& line = roles.line;
   const int64_t item = kItemSize[int(problem_.out)];
@@ -54,7 +55,8 @@ void StencilCorrelation<T>::store_rows(const Unit& u, int64_t row, int64_t rows,
     if (roles.contiguous(roles.out_inner, item))
       w.reported |= store(src, dst, {columns.size(), roles.group, line.out_step, item}, problem_.store);
     else if (roles.parts == 1)
-      w.reported |= store(src, dst, {columns.size(), roles.group, line.out_step, roles.out_inner}, problem_.store);
+      w.reported |=
+          store(src, dst, {columns.size(), roles.group, line.out_step, roles.out_inner}, problem_.store);
     else
       for (int64_t i = 0; i < columns.size(); ++i, src += roles.group, dst += line.out_step)
         w.reported |= store(src, dst, {roles.fused, roles.parts, roles.out_inner, item}, problem_.store);
@@ -76,7 +78,9 @@ void StencilCorrelation<T>::direct_columns(const Unit& u, Interval columns, Work
   };
   const ConvAxis& rows = s_.roles.rows;
   const auto out_line = [&](int64_t row) {
-    return reinterpret_cast<T*>(u.out + (u.row_class + s_.row_classes * (u.row_begin + row)) * rows.out_step) + x;
+    return reinterpret_cast<T*>(u.out +
+                                (u.row_class + s_.row_classes * (u.row_begin + row)) * rows.out_step) +
+           x;
   };
   if (s_.blocked_line) {
     const int64_t entries = shapes_.limits().tall_rows + s_.block_rows;
@@ -91,7 +95,8 @@ void StencilCorrelation<T>::direct_columns(const Unit& u, Interval columns, Work
       }
       for (int64_t done = 0; done < elements;) {
         int64_t n = std::min(tile_elements_, elements - done), begin = done;
-        if (n < s_.block) n = s_.block, begin = elements - n;  // moved back: nothing beyond the window is read
+        if (n < s_.block)
+          n = s_.block, begin = elements - n;  // moved back: nothing beyond the window is read
         w.sweeper.blocked_line(w.table, s_.direct, x + begin, n, w.tile, true);
         const int64_t first = columns.begin + begin / group;
         store_rows(u, row, 1, {first, first + n / group}, w.tile, 0, w);
@@ -121,8 +126,10 @@ void StencilCorrelation<T>::direct_columns(const Unit& u, Interval columns, Work
         n = (shapes_.limits().lanes + group - 1) / group;
         begin = columns.size() - n;
       }
-      w.sweeper.row(w.table + row, s_.direct, tile_rows, x + begin * group, n * group, w.tile, tile_elements_, true, {});
-      store_rows(u, row, tile_rows, {columns.begin + begin, columns.begin + begin + n}, w.tile, tile_elements_, w);
+      w.sweeper.row(w.table + row, s_.direct, tile_rows, x + begin * group, n * group, w.tile, tile_elements_,
+                    true, {});
+      store_rows(u, row, tile_rows, {columns.begin + begin, columns.begin + begin + n}, w.tile,
+                 tile_elements_, w);
       done = begin + n;
     }
   }
@@ -130,8 +137,8 @@ void StencilCorrelation<T>::direct_columns(const Unit& u, Interval columns, Work
 
 // Columns that are packed first: converted input, strides, and the borders of arrays that are else read in place.
 template <class T>
-void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, const Interval* intervals, int count,
-                                           Workspace& w) const {
+void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, const Interval* intervals,
+                                           int count, Workspace& w) const {
   const ConvAxis& line = s_.roles.line;
   const int64_t group = s_.roles.group;
   const int64_t gap = count == 2 ? (line.taps - 1) * line.dilation : 0;
@@ -146,11 +153,13 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
   if (s_.in_place) packer_.plan_gather(w.line_plan);
   const auto store = [&](int64_t row, int64_t rows) {
     store_rows(u, row, rows, intervals[0], w.tile, ldc, w);
-    if (count == 2) store_rows(u, row, rows, intervals[1], w.tile + (intervals[0].size() + gap) * group, ldc, w);
+    if (count == 2)
+      store_rows(u, row, rows, intervals[1], w.tile + (intervals[0].size() + gap) * group, ldc, w);
   };
   const ConvAxis& rows = s_.roles.rows;
   const auto out_line = [&](int64_t row) {
-    return reinterpret_cast<T*>(u.out + (u.row_class + s_.row_classes * (u.row_begin + row)) * rows.out_step) +
+    return reinterpret_cast<T*>(u.out +
+                                (u.row_class + s_.row_classes * (u.row_begin + row)) * rows.out_step) +
            intervals[0].begin * group;
   };
   if (s_.blocked_line) {
@@ -166,7 +175,8 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
         continue;
       }
       for (int64_t done = 0; done < elements; done += tile_elements_) {
-        const int64_t n = std::min(tile_elements_, elements - done), first = intervals[0].begin + done / group;
+        const int64_t n = std::min(tile_elements_, elements - done),
+                      first = intervals[0].begin + done / group;
         w.sweeper.blocked_line(w.table, layout, done, n, w.tile, false);
         store_rows(u, row, 1, {first, first + n / group}, w.tile, 0, w);
       }
@@ -184,7 +194,8 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
     const int64_t row = std::min(r, u.rows() - tile_rows);
     const int64_t needed = row + tile_rows + most_taps - 1;
     for (int64_t p = 0; p < s_.panels; ++p) {
-      const int64_t entries = std::min(needed, u.rows() + s_.class_taps[size_t(p) % s_.class_taps.size()] - 1);
+      const int64_t entries =
+          std::min(needed, u.rows() + s_.class_taps[size_t(p) % s_.class_taps.size()] - 1);
       const char* plane = plane_of(u, p);
       for (int64_t i = packed_lines; i < entries; ++i) {
         T* packed = w.lines + (p * s_.panel_stride + i) * layout.length;
@@ -222,8 +233,8 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
 }
 
 template <class T>
-void StencilCorrelation<T>::run_unit(int64_t unit, const char* in, const char* kernel, char* out, const T* weights,
-                                     Workspace& w) const {
+void StencilCorrelation<T>::run_unit(int64_t unit, const char* in, const char* kernel, char* out,
+                                     const T* weights, Workspace& w) const {
   Unit u;
   u.in = in;
   u.out = out;
@@ -239,7 +250,8 @@ void StencilCorrelation<T>::run_unit(int64_t unit, const char* in, const char* k
   u.columns = {part(block, line.out, s_.column_blocks), part(block + 1, line.out, s_.column_blocks)};
   const int64_t strip = take(s_.row_strips);
   u.row_class = take(s_.row_classes);
-  const int64_t class_rows = std::max<int64_t>(0, (rows.out - u.row_class + s_.row_classes - 1) / s_.row_classes);
+  const int64_t class_rows =
+      std::max<int64_t>(0, (rows.out - u.row_class + s_.row_classes - 1) / s_.row_classes);
   u.row_begin = std::min(strip * s_.strip_rows, class_rows);
   u.row_end = strip + 1 == s_.row_strips ? class_rows : std::min(u.row_begin + s_.strip_rows, class_rows);
   if (u.rows() == 0 || u.columns.size() == 0) return;
@@ -276,7 +288,8 @@ void StencilCorrelation<T>::run_unit(int64_t unit, const char* in, const char* k
   Interval borders[2] = {{u.columns.begin, inner.begin}, {inner.end, u.columns.end}};
   const int64_t gap = (line.taps - 1) * line.dilation;
   const bool both = borders[0].size() > 0 && borders[1].size() > 0;
-  if (both && !s_.blocked_line && (borders[0].size() + gap + borders[1].size()) * group <= shapes_.limits().lanes)
+  if (both && !s_.blocked_line &&
+      (borders[0].size() + gap + borders[1].size()) * group <= shapes_.limits().lanes)
     return packed_columns(u, s_.border, borders, 2, w);
   for (const Interval& b : borders)
     for (int64_t at = b.begin; at < b.end; at += s_.border.capacity) {
@@ -285,8 +298,11 @@ void StencilCorrelation<T>::run_unit(int64_t unit, const char* in, const char* k
     }
 }
 
-template void StencilCorrelation<float>::run_unit(int64_t, const char*, const char*, char*, const float*, Workspace&) const;
-template void StencilCorrelation<double>::run_unit(int64_t, const char*, const char*, char*, const double*, Workspace&) const;
-template void StencilCorrelation<uint64_t>::run_unit(int64_t, const char*, const char*, char*, const uint64_t*, Workspace&) const;
+template void StencilCorrelation<float>::run_unit(int64_t, const char*, const char*, char*, const float*,
+                                                  Workspace&) const;
+template void StencilCorrelation<double>::run_unit(int64_t, const char*, const char*, char*, const double*,
+                                                   Workspace&) const;
+template void StencilCorrelation<uint64_t>::run_unit(int64_t, const char*, const char*, char*,
+                                                     const uint64_t*, Workspace&) const;
 
 }  // namespace faltung

@@ -19,9 +19,12 @@ int64_t boundary_index(int64_t i, int64_t n, Boundary boundary) {
   if (i >= 0 && i < n) return i;
   const auto modulo = [](int64_t a, int64_t m) { return (a % m + m) % m; };
   switch (boundary) {
-    case Boundary::constant: return -1;
-    case Boundary::edge: return i < 0 ? 0 : n - 1;
-    case Boundary::wrap: return modulo(i, n);
+    case Boundary::constant:
+      return -1;
+    case Boundary::edge:
+      return i < 0 ? 0 : n - 1;
+    case Boundary::wrap:
+      return modulo(i, n);
     case Boundary::symmetric: {
       const int64_t j = modulo(i, 2 * n);
       return j < n ? j : 2 * n - 1 - j;

@@ -14,8 +14,12 @@ namespace {
 
 using Real = long double;
 
-bool is_integer(DType t) { return t < DType::f16; }
-bool is_signed(DType t) { return t == DType::i8 || t == DType::i16 || t == DType::i32 || t == DType::i64; }
+bool is_integer(DType t) {
+  return t < DType::f16;
+}
+bool is_signed(DType t) {
+  return t == DType::i8 || t == DType::i16 || t == DType::i32 || t == DType::i64;
+}
 
 // One value of any type. Half types widen exactly into float through the conversion table.
 Real load_real(const char* p, DType t) {
@@ -53,7 +57,8 @@ bool store_wide(const Wide& y, char* p, DType t, Store how) {
     if (t == DType::u64)
       word = y.negative() ? 0 : std::numeric_limits<uint64_t>::max();
     else
-      word = uint64_t(y.negative() ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max());
+      word =
+          uint64_t(y.negative() ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int64_t>::max());
   }
   const bool bad = convert_table<uint64_t>(Isa::baseline).store[int(t)](&word, p, {1, 1, 0, 0}, how);
   return how == Store::check && (bad || !fits);
@@ -69,7 +74,8 @@ bool next(std::vector<int64_t>& i, const std::vector<int64_t>& begin, const std:
 }
 
 // One output: the four lines of the definition.
-bool one_output(const Problem& p, const std::vector<int64_t>& o, const char* in, const char* kernel, char* out) {
+bool one_output(const Problem& p, const std::vector<int64_t>& o, const char* in, const char* kernel,
+                char* out) {
   const size_t rank = p.axes.size();
   const std::vector<int64_t> zero(rank, 0);
   std::vector<int64_t> taps(rank), t(rank, 0);
@@ -122,8 +128,8 @@ Box whole(const Problem& problem) {
   return box;
 }
 
-Outcome run_reference(const Problem& p, const Box& box, const void* in, const void* kernel, void* out, int threads,
-                      Poll poll) {
+Outcome run_reference(const Problem& p, const Box& box, const void* in, const void* kernel, void* out,
+                      int threads, Poll poll) {
   int64_t inside = 1, items = 1;
   for (size_t a = 0; a < p.axes.size(); ++a) inside *= std::max<int64_t>(0, box.end[a] - box.begin[a]);
   for (const BatchAxis& b : p.batch) items *= b.size;

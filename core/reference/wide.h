@@ -13,7 +13,9 @@ class Wide {
     a_negative != b_negative ? subtract(p) : add(p);
   }
   bool negative() const { return high_ < 0; }
-  bool fits_signed() const { return high_ == (int64_t(low_ >> 64) < 0 ? -1 : 0) && int64_t(low_ >> 64) == (int64_t(low_) < 0 ? -1 : 0); }
+  bool fits_signed() const {
+    return high_ == (int64_t(low_ >> 64) < 0 ? -1 : 0) && int64_t(low_ >> 64) == (int64_t(low_) < 0 ? -1 : 0);
+  }
   bool fits_unsigned() const { return high_ == 0 && uint64_t(low_ >> 64) == 0; }
   uint64_t word() const { return uint64_t(low_); }
   double approximate() const {

@@ -1,6 +1,9 @@
 // Line conversions, avx512: the compiler vectorizes the loops of convert_impl.h for this level.
 #include "core/kernels/convert_impl.h"
 
-extern "C" const faltung::ConvertTable<float> faltung_convert_f32_avx512_table = faltung::convert_table<float, 64>();
-extern "C" const faltung::ConvertTable<double> faltung_convert_f64_avx512_table = faltung::convert_table<double, 64>();
-extern "C" const faltung::ConvertTable<uint64_t> faltung_convert_u64_avx512_table = faltung::convert_table<uint64_t, 64>();
+extern "C" const faltung::ConvertTable<float> faltung_convert_f32_avx512_table =
+    faltung::convert_table<float, 64>();
+extern "C" const faltung::ConvertTable<double> faltung_convert_f64_avx512_table =
+    faltung::convert_table<double, 64>();
+extern "C" const faltung::ConvertTable<uint64_t> faltung_convert_u64_avx512_table =
+    faltung::convert_table<uint64_t, 64>();
