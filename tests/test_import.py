@@ -126,3 +126,14 @@ def test_nothing_public_is_left_out_of_all() -> None:
 def test_public_names_are_documented(name: str) -> None:
     assert len(getattr(fl, name).__doc__) > 200
     assert ">>>" in getattr(fl, name).__doc__
+
+
+def test_show_config_prints_and_returns_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fl.show_config() is None
+    lines = capsys.readouterr().out.splitlines()
+    facts = fl.show_config("dict")
+    assert not capsys.readouterr().out
+    assert [line[:16].strip() for line in lines] == list(facts)
+    assert facts["faltung"] == fl.__version__ and isinstance(facts["features"], list)
+    with pytest.raises(fl.FaltungError, match=r"`mode` \(='json'\) must be 'stdout' or 'dict'"):
+        fl.show_config("json")  # type: ignore[call-overload]

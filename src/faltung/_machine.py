@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import platform
+from typing import Literal, overload
 
 from . import _core
 from ._errors import FaltungTypeError, FaltungValueError
-
-
-def version() -> str:
-    """The version of the installed package."""
-    from importlib import metadata  # costs 20 ms to import
-
-    return metadata.version("faltung")
 
 
 def set_num_threads(n: int) -> None:
@@ -74,10 +68,42 @@ def isa() -> str:
         raise FaltungValueError(str(error)) from None
 
 
-def configuration() -> dict[str, object]:
-    """What `show_config` prints, as data."""
-    return {
-        "faltung": version(),
+@overload
+def show_config(mode: Literal["stdout"] = ...) -> None: ...
+@overload
+def show_config(mode: Literal["dict"]) -> dict[str, str | int | list[str]]: ...
+def show_config(mode: str = "stdout") -> dict[str, str | int | list[str]] | None:
+    """Show the version, the processor's features, the instruction set in use and the number of threads.
+
+    Parameters
+    ----------
+    mode : {"stdout", "dict"}
+        Print it, or return it.
+
+    Returns
+    -------
+    dict or None
+        Under "dict" what would be printed: texts, numbers and lists of texts by name.
+
+    Raises
+    ------
+    FaltungValueError
+        `mode` is another word, or an environment variable of faltung has a value that cannot be.
+
+    Examples
+    --------
+    >>> import faltung as fl
+    >>> fl.show_config()  # doctest: +ELLIPSIS
+    faltung          ...
+    >>> fl.show_config("dict")["faltung"] == fl.__version__
+    True
+    """
+    from . import __version__  # the package is complete by now
+
+    if mode not in ("stdout", "dict"):
+        raise FaltungValueError(f"`mode` (={mode!r}) must be 'stdout' or 'dict'.")
+    facts: dict[str, str | int | list[str]] = {
+        "faltung": __version__,
         "machine": platform.machine(),
         "instruction set": isa(),
         "available": list(_core.available_isas()),
@@ -85,17 +111,9 @@ def configuration() -> dict[str, object]:
         "threads": get_num_threads(),
         "cpus": cpu_limit(),
     }
-
-
-def show_config() -> None:
-    """Print the version, the processor's features, the instruction set in use and the number of threads.
-
-    Examples
-    --------
-    >>> import faltung as fl
-    >>> fl.show_config()  # doctest: +ELLIPSIS
-    faltung          ...
-    """
-    for name, value in configuration().items():
-        text = " ".join(map(str, value)) if isinstance(value, list) else value
+    if mode == "dict":
+        return facts
+    for name, value in facts.items():
+        text = " ".join(value) if isinstance(value, list) else value
         print(f"{name:<16} {text}")  # noqa: T201
+    return None

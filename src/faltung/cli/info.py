@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import platform
 from typing import Annotated, Any
@@ -15,8 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 import faltung as fl
-
-_LISTS = ("available", "features")
 
 
 def show_info(
@@ -45,13 +41,5 @@ def gather() -> dict[str, Any]:
     >>> list(gather())[:3]
     ['faltung', 'machine', 'instruction set']
     """
-    shown = io.StringIO()
-    with contextlib.redirect_stdout(shown):
-        fl.show_config()
-    facts: dict[str, Any] = {}
-    for line in shown.getvalue().splitlines():
-        name, value = line[:16].strip(), line[16:].strip()
-        facts[name] = value.split() if name in _LISTS else int(value) if value.isdigit() else value
-    facts["numpy"] = np.__version__
-    facts["python"] = platform.python_version()
-    return facts
+    versions = {"numpy": np.__version__, "python": platform.python_version()}
+    return {**fl.show_config("dict"), **versions}
