@@ -68,7 +68,7 @@ def explain(recipe: Recipe) -> Explanation:
     else:
         asked = recipe.request.method == "direct"
         fastest = "asked for" if asked else "fastest that keeps the promise"
-        reasons = (fastest, f"about {slow / direct:.3g} times slower" if slow > direct else "no faster")
+        reasons = (fastest, f"about {slow / direct:.0f} times slower" if slow > 1.5 * direct else "no faster")
     details, scratch = _details(recipe)
     rows = (
         Candidate("direct", direct, scratch, promise, reasons[0], not recipe.reference),
