@@ -156,51 +156,46 @@ class Recipe:
         """The result, in `out` where it is given; nothing is written there before every error is raised."""
         if self.request.nan_policy == "raise":
             _refuse_nan(a=a, k=k)
-        result = out
-        simple = not self.exact and not _dtype.is_integer(self.out_dtype)
-        if out is None or not simple or _touches(out, a, k) or not _steps_whole(out):
+        compute, store = self._how(a, k)
+        may_fail = store == "raise" or (store not in ("cast", "fits") and not self._never_nan(a, k))
+        if out is not None and not (may_fail or _touches(out, a, k)) and _steps_whole(out):
+            result = out
+        else:
             result = np.empty(self.out_shape, self.out_dtype)
-        assert result is not None
-        if result.size:
-            if self.exact:
-                self._run_exact(a, k, result, workers)
-            elif simple:
-                self._run_parts(a, k, result, workers)
-            else:  # rounded half to even, then the overflow rule
-                self._run_checked(a, k, result, self.compute, self.request.overflow, workers)
+        if result.size and store == "cast":
+            self._run_parts(a, k, result, compute, workers)
+        elif result.size and self._run_core(a, k, result, compute, store, workers):
+            raise overflow_error(self, a, k, workers)
         if out is not None and result is not out:
             out[...] = result
             return out
         return result
 
-    def _run_exact(self, a: Array, k: Array, out: Array, workers: int | None) -> None:
-        how = choose_exact(self, a, k)
-        if self.reference:
-            how = Exact("wide", how.store)
-        if _dtype.is_integer(out.dtype):
-            self._run_checked(a, k, out, how.compute, how.store, workers)
-            return
-        if out.dtype.kind == "c":
-            out.imag[...] = 0
-        self._run_core(a, k, out.real if out.dtype.kind == "c" else out, how.compute, "cast", workers)
+    def _how(self, a: Array, k: Array) -> Exact:
+        """The type that sums these data, and what happens at the store."""
+        if not self.exact:
+            rounded = _dtype.is_integer(self.out_dtype)
+            return Exact(self.compute, self.request.overflow if rounded else "cast")
+        how = choose_exact(self, a, k) if self.size else Exact("f64", "fits")
+        return Exact("wide", how.store) if self.reference else how
 
-    def _run_parts(self, a: Array, k: Array, out: Array, workers: int | None) -> None:
-        """Floating point into floating point; a real operand multiplies both parts of a complex one."""
+    def _never_nan(self, a: Array, k: Array) -> bool:
+        """Whether no sum can be NaN: integer samples, and taps far from overflow."""
+        if self.exact:
+            return True
+        return _dtype.is_integer(a.dtype) and bool(np.abs(k).sum(dtype=np.float64) < 1e18)
+
+    def _run_parts(self, a: Array, k: Array, out: Array, compute: str, workers: int | None) -> None:
+        """Into floating point; a real operand multiplies both parts of a complex one."""
         if k.dtype.kind == "c" and a.dtype.kind != "c":
             imaginary = k.imag if self.request.flip else -k.imag
-            self._run_core(a, k.real, out.real, self.compute, "cast", workers)
-            self._run_core(a, imaginary, out.imag, self.compute, "cast", workers)
+            self._run_core(a, k.real, out.real, compute, "cast", workers)
+            self._run_core(a, imaginary, out.imag, compute, "cast", workers)
         elif out.dtype.kind == "c" and a.dtype.kind != "c":
             out.imag[...] = 0
-            self._run_core(a, k, out.real, self.compute, "cast", workers)
+            self._run_core(a, k, out.real, compute, "cast", workers)
         else:
-            self._run_core(a, k, out, self.compute, "cast", workers)
-
-    def _run_checked(
-        self, a: Array, k: Array, out: Array, compute: str, store: str, workers: int | None
-    ) -> None:
-        if self._run_core(a, k, out, compute, store, workers):
-            raise overflow_error(self, a, k, workers)
+            self._run_core(a, k, out, compute, "cast", workers)
 
     def _run_core(
         self, a: Array, k: Array, out: Array, compute: str, store: str, workers: int | None
