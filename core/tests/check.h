@@ -35,7 +35,7 @@ inline int& shown() {
 }
 
 inline void report(const char* file, int line, const std::string& what) {
-  constexpr int most_shown = 20;
+  constexpr int most_shown = 5;
   ++failures();
   if (++shown() > most_shown) return;
   std::cerr << file << ":" << line << ": " << what << std::endl;

@@ -11,131 +11,7 @@
 namespace faltung::tests {
 namespace {
 
-// One axis of the result: convolved, or of a batch.
-struct Axis {
-  bool convolved = true;
-  std::int64_t in = 1, taps = 1, stride = 1, dilation = 1, low = 0, high = 0;
-  Boundary boundary = Boundary::constant;
-  bool own_kernels = false, broadcast = false;  // of a batch
-
-  std::int64_t reach() const { return dilation * (taps - 1) + 1; }
-  std::int64_t out() const { return convolved ? (in + low + high - reach()) / stride + 1 : in; }
-};
-
-Axis batch_axis(Random& random, std::int64_t most) {
-  Axis axis;
-  axis.convolved = false;
-  axis.in = random.between(1, most);
-  axis.own_kernels = random.one_in(4);
-  axis.broadcast = random.one_in(8);
-  return axis;
-}
-
-void pad(Random& random, Axis& axis) {
-  axis.boundary = random.of({Boundary::constant, Boundary::constant, Boundary::edge, Boundary::reflect,
-                             Boundary::symmetric, Boundary::wrap});
-  const std::int64_t reach = axis.reach() - 1;
-  switch (random.between(0, 5)) {
-    case 0: break;
-    case 1: axis.low = axis.high = reach; break;
-    case 2: axis.low = random.between(0, 2 * axis.in + 3), axis.high = random.between(0, 2 * axis.in + 3); break;
-    case 3: axis.low = random.between(-1, 2), axis.high = random.between(-1, 2); break;
-    default: axis.low = reach / 2, axis.high = reach - reach / 2;
-  }
-  // One tap leaves the array on no side or on both: `pad` alone tells.
-  if (axis.taps == 1 && axis.low == 0) axis.high = std::min<std::int64_t>(axis.high, 0);
-  axis.high += std::max<std::int64_t>(0, axis.reach() - (axis.in + axis.low + axis.high));
-  if (axis.taps == 1 && axis.low == 0 && axis.high > 0) axis.low = 1;
-}
-
-Axis convolved_axis(Random& random, std::int64_t most, std::int64_t most_taps) {
-  Axis axis;
-  axis.in = random.between(1, most);
-  axis.taps = random.between(1, most_taps);
-  axis.stride = random.one_in(2) ? 1 : random.between(1, 4);
-  axis.dilation = random.one_in(2) ? 1 : random.between(1, 4);
-  pad(random, axis);
-  return axis;
-}
-
-// A size near a multiple of what the tiles are made of.
-std::int64_t tile_size(Random& random, std::int64_t most) {
-  const std::int64_t unit = random.of<std::int64_t>({1, 2, 4, 6, 8, 16, 20, 32, 48, 64, 160, 320});
-  return std::clamp<std::int64_t>(unit * random.between(1, std::max<std::int64_t>(1, most / unit)) + random.between(-2, 2), 1, most);
-}
-
-Axis plain_axis(Random& random, std::int64_t in, std::int64_t taps, std::int64_t dilation = 1) {
-  Axis axis;
-  axis.in = in;
-  axis.taps = taps;
-  axis.dilation = dilation;
-  if (random.one_in(6)) axis.stride = random.between(2, 4);
-  pad(random, axis);
-  return axis;
-}
-
-std::vector<Axis> random_axes(Random& random, Family family) {
-  std::vector<Axis> axes;
-  const auto taps_of = [&](std::initializer_list<std::int64_t> choices) { return random.of<std::int64_t>(choices); };
-  const auto insert = [&](std::int64_t at, const Axis& axis) {
-    axes.push_back(axis);
-    std::rotate(axes.begin() + at, axes.end() - 1, axes.end());
-  };
-  const auto insert_batch = [&](std::int64_t most) {
-    const auto at = random.between(0, static_cast<std::int64_t>(axes.size()));
-    insert(at, batch_axis(random, most));
-  };
-  switch (family) {
-    case Family::any: {
-      const std::int64_t rank = random.between(0, 4);
-      constexpr std::int64_t most[] = {1, 90, 30, 12, 7};
-      for (std::int64_t a = 0; a < rank; ++a) axes.push_back(convolved_axis(random, most[rank], rank == 1 ? 9 : 4));
-      for (std::int64_t b = random.between(rank == 0, 2); b > 0; --b) insert_batch(random.of<std::int64_t>({3, 3, 20}));
-      break;
-    }
-    case Family::line:
-      axes.push_back(plain_axis(random, tile_size(random, 700), taps_of({2, 3, 5, 8, 15, 16, 17, 31, 33, 48, 64, 65, 100, 257}),
-                                taps_of({1, 1, 1, 2, 3, 5, 16})));
-      if (random.one_in(3)) insert_batch(4);
-      break;
-    case Family::image:
-      axes.push_back(plain_axis(random, tile_size(random, 64), taps_of({1, 2, 3, 4, 5, 7, 8, 9, 17}), taps_of({1, 1, 1, 2, 3})));
-      axes.push_back(plain_axis(random, random.one_in(8) ? 256 : tile_size(random, 130), taps_of({1, 1, 2, 3, 5, 7}), taps_of({1, 1, 1, 2})));
-      if (random.one_in(4)) insert_batch(4);
-      if (random.one_in(8)) insert(0, convolved_axis(random, 3, 3));
-      break;
-    case Family::many_taps:
-      axes.push_back(plain_axis(random, random.between(1, 30), random.between(5, 40)));
-      axes.push_back(plain_axis(random, random.between(1, 40), random.between(5, 40)));
-      if (random.one_in(3)) insert(0, plain_axis(random, 3, random.between(1, 3)));
-      if (random.one_in(3)) insert_batch(3);
-      break;
-    case Family::far_taps:
-      if (random.one_in(2)) axes.push_back(plain_axis(random, random.between(1, 40), taps_of({1, 2, 3}), random.between(1, 30)));
-      axes.push_back(plain_axis(random, tile_size(random, 300), taps_of({2, 3, 4, 7}), random.between(10, 200)));
-      if (random.one_in(3)) insert_batch(4);
-      break;
-    case Family::strips:
-      switch (random.between(0, 3)) {
-        case 0:
-          axes.push_back(plain_axis(random, random.between(97, 260), taps_of({1, 2, 3, 5})));
-          axes.push_back(plain_axis(random, random.between(10, 80), taps_of({1, 2, 3})));
-          break;
-        case 1:
-          axes.push_back(plain_axis(random, random.between(60, 110), taps_of({1, 2})));
-          axes.push_back(plain_axis(random, random.between(1000, 2600), taps_of({1, 2})));
-          break;
-        case 2: axes.push_back(plain_axis(random, random.between(50000, 130000), 2)); break;
-        default:
-          axes.push_back(batch_axis(random, 40));
-          axes.push_back(plain_axis(random, random.between(1, 30), 3));
-          axes.push_back(plain_axis(random, random.between(1, 40), 3));
-      }
-  }
-  return axes;
-}
-
-// ---- arrays in memory -----------------------------------------------------------------------------------------------
+// ---- arrays in memory -----------------------------------------------------------------------------------
 
 // Steps for axes of these sizes, index by index; size 0 marks an axis that the array lacks.
 struct Layout {
@@ -143,7 +19,8 @@ struct Layout {
   std::int64_t bytes = 0, origin = 0;
 };
 
-Layout lay_out(Random& random, const std::vector<std::int64_t>& sizes, std::int64_t item, std::int64_t parts, bool plain) {
+Layout lay_out(Random& random, const std::vector<std::int64_t>& sizes, std::int64_t item, std::int64_t parts,
+               bool plain) {
   Layout layout;
   layout.steps.assign(sizes.size(), 0);
   std::vector<std::size_t> order(sizes.size());
@@ -153,13 +30,16 @@ Layout lay_out(Random& random, const std::vector<std::int64_t>& sizes, std::int6
     if (random.one_in(2))
       std::reverse(order.begin(), order.end());
     else
-      for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[static_cast<std::size_t>(random.between(0, static_cast<std::int64_t>(i) - 1))]);
+      for (std::size_t i = order.size(); i > 1; --i)
+        std::swap(order[i - 1],
+                  order[static_cast<std::size_t>(random.between(0, static_cast<std::int64_t>(i) - 1))]);
   }
   std::int64_t step = parts * item, high = 0;
   if (wild && random.one_in(3)) step += item * random.between(1, 3);
   for (const std::size_t axis : order) {
     if (sizes[axis] == 0) continue;
-    if (!plain && random.one_in(12) && step < 5000) step = (step + 1023) / 1024 * 1024;  // rows that share cache sets
+    if (!plain && random.one_in(12) && step < 5000)
+      step = (step + 1023) / 1024 * 1024;  // rows that share cache sets
     const bool back = !plain && random.one_in(wild ? 3 : 12);
     layout.steps[axis] = back ? -step : step;
     (back ? layout.origin : high) += (sizes[axis] - 1) * step;
@@ -172,10 +52,13 @@ Layout lay_out(Random& random, const std::vector<std::int64_t>& sizes, std::int6
   return layout;
 }
 
-Array allocate(const Layout& layout) { return {Heap<std::byte>(layout.bytes), layout.origin}; }
+Array allocate(const Layout& layout) {
+  return {Heap<std::byte>(layout.bytes), layout.origin};
+}
 
 // Takes the steps from the layouts, whose axes are those of the result.
-void set_steps(Problem& p, const std::vector<bool>& convolved, const Layout& in, const Layout& kernel, const Layout& out) {
+void set_steps(Problem& p, const std::vector<bool>& convolved, const Layout& in, const Layout& kernel,
+               const Layout& out) {
   std::size_t c = 0, b = 0;
   for (std::size_t a = 0; a < convolved.size(); ++a) {
     if (convolved[a]) {
@@ -188,14 +71,19 @@ void set_steps(Problem& p, const std::vector<bool>& convolved, const Layout& in,
   }
 }
 
-// ---- types and values -----------------------------------------------------------------------------------------------
+// ---- types and values -----------------------------------------------------------------------------------
 
-bool is_float(DType t) { return t >= DType::f16; }
-bool is_signed(DType t) { return is_float(t) || t == DType::i8 || t == DType::i16 || t == DType::i32 || t == DType::i64; }
+bool is_float(DType t) {
+  return t >= DType::f16;
+}
+bool is_signed(DType t) {
+  return is_float(t) || t == DType::i8 || t == DType::i16 || t == DType::i32 || t == DType::i64;
+}
 
-// Fills every slot of an array, gaps included, with integers of at most `bits` bits, over `scale`; with bits = 0, with random
-// mantissas; with bits = 64, with random words.
-void fill(Random& random, std::byte* data, std::int64_t bytes, DType type, int bits, double scale, bool not_finite) {
+// Fills every slot of an array, gaps included: with integers of at most `bits` bits, over `scale`; where `bits`
+// is 0 with random mantissas, where it is 64 with random words.
+void fill(Random& random, std::byte* data, std::int64_t bytes, DType type, int bits, double scale,
+          bool not_finite) {
   const std::int64_t item = kItemSize[int(type)];
   for (std::int64_t at = 0; at + item <= bytes; at += item) {
     if (bits == 64) {
@@ -217,7 +105,8 @@ void fill(Random& random, std::byte* data, std::int64_t bytes, DType type, int b
       if constexpr (std::endian::native == std::endian::little)
         std::memcpy(data + at, &word, static_cast<std::size_t>(item));
       else
-        std::memcpy(data + at, reinterpret_cast<const char*>(&word) + 8 - item, static_cast<std::size_t>(item));
+        std::memcpy(data + at, reinterpret_cast<const char*>(&word) + 8 - item,
+                    static_cast<std::size_t>(item));
     }
   }
 }
@@ -238,7 +127,8 @@ struct Values {
 Values choose_types(Random& random, Case& c) {
   Problem& p = c.problem;
   const auto integer = [&] {
-    return random.of({DType::u8, DType::i8, DType::u16, DType::i16, DType::u32, DType::i32, DType::u64, DType::i64});
+    return random.of(
+        {DType::u8, DType::i8, DType::u16, DType::i16, DType::u32, DType::i32, DType::u64, DType::i64});
   };
   const auto number = [&] { return random.one_in(9) ? DType::b8 : integer(); };
   const auto floating = [&] {
@@ -295,15 +185,18 @@ Case build(Family family, Random& random) {
     }
   }
   const Values values = choose_types(random, c);
-  const std::int64_t item = kItemSize[int(p.in)], kernel_item = kItemSize[int(p.kernel)], out_item = kItemSize[int(p.out)];
+  const std::int64_t item = kItemSize[int(p.in)], kernel_item = kItemSize[int(p.kernel)],
+                     out_item = kItemSize[int(p.out)];
   const bool not_finite = values.in_bits != 64 && random.one_in(8);
   const Layout in = lay_out(random, in_sizes, item, p.parts(), false);
   const Layout kernel = lay_out(random, kernel_sizes, kernel_item, p.complex_kernel ? 2 : 1, false);
   const Layout out = lay_out(random, out_sizes, out_item, p.parts(), false);
   set_steps(p, convolved, in, kernel, out);
   c.in = allocate(in), c.kernel = allocate(kernel), c.out = allocate(out);
-  fill(random, c.in.memory.data(), in.bytes, p.in, values.in_bits, values.scale, not_finite && random.one_in(2));
-  fill(random, c.kernel.memory.data(), kernel.bytes, p.kernel, values.kernel_bits, values.scale, not_finite && random.one_in(2));
+  fill(random, c.in.memory.data(), in.bytes, p.in, values.in_bits, values.scale,
+       not_finite && random.one_in(2));
+  fill(random, c.kernel.memory.data(), kernel.bytes, p.kernel, values.kernel_bits, values.scale,
+       not_finite && random.one_in(2));
   p.zero_fill = random.one_in(2);
   if (!p.zero_fill) fill(random, p.fill, p.parts() * item, p.in, values.in_bits, values.scale, false);
   return c;
@@ -312,7 +205,8 @@ Case build(Family family, Random& random) {
 }  // namespace
 
 Case random_case(Family family, std::uint64_t seed) {
-  const std::int64_t most = family == Family::strips ? 400000 : 120000;  // multiplications: the definition is slow
+  const std::int64_t most =
+      family == Family::strips ? 400000 : 120000;  // multiplications: the definition is slow
   for (std::uint64_t attempt = 0;; ++attempt) {
     Random random(seed * 1000 + attempt);
     Case c = build(family, random);
@@ -329,7 +223,8 @@ std::vector<std::int64_t> output_offsets(const Problem& p) {
   for (const BatchAxis& b : p.batch) parts.push_back({b.order, b.size, b.out_step});
   std::vector<std::int64_t> offsets(static_cast<std::size_t>(p.outputs()));
   for (const Part& part : parts)
-    for (std::size_t i = 0; i < offsets.size(); ++i) offsets[i] += static_cast<std::int64_t>(i) / part.order % part.size * part.step;
+    for (std::size_t i = 0; i < offsets.size(); ++i)
+      offsets[i] += static_cast<std::int64_t>(i) / part.order % part.size * part.step;
   return offsets;
 }
 
@@ -338,7 +233,8 @@ Case in_c_order(const Case& original) {
   c.problem = original.problem;
   c.exact = original.exact;
   Problem& p = c.problem;
-  const std::int64_t item = kItemSize[int(p.in)] * p.parts(), kernel_item = kItemSize[int(p.kernel)] * (p.complex_kernel ? 2 : 1);
+  const std::int64_t item = kItemSize[int(p.in)] * p.parts(),
+                     kernel_item = kItemSize[int(p.kernel)] * (p.complex_kernel ? 2 : 1);
   const std::int64_t out_item = kItemSize[int(p.out)] * p.parts();
   // Axes from the finest to the coarsest, with what they mean to each of the arrays.
   struct Part {
@@ -346,11 +242,15 @@ Case in_c_order(const Case& original) {
     std::int64_t *in_step, *kernel_step, *out_step;
   };
   std::vector<Part> parts;
-  for (ConvAxis& a : p.axes) parts.push_back({a.order, a.in, a.taps, a.out, &a.in_step, &a.kernel_step, &a.out_step});
+  for (ConvAxis& a : p.axes)
+    parts.push_back({a.order, a.in, a.taps, a.out, &a.in_step, &a.kernel_step, &a.out_step});
   for (BatchAxis& b : p.batch)
-    parts.push_back({b.order, b.in_step == 0 ? 1 : b.size, b.kernel_step == 0 ? 1 : b.size, b.size, &b.in_step, &b.kernel_step, &b.out_step});
-  std::stable_sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.order < b.order; });
-  const auto copy = [&](const Array& from, std::int64_t size, std::int64_t Part::*count, std::int64_t* Part::*step) {
+    parts.push_back({b.order, b.in_step == 0 ? 1 : b.size, b.kernel_step == 0 ? 1 : b.size, b.size,
+                     &b.in_step, &b.kernel_step, &b.out_step});
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const Part& a, const Part& b) { return a.order < b.order; });
+  const auto copy = [&](const Array& from, std::int64_t size, std::int64_t Part::*count,
+                        std::int64_t* Part::*step) {
     std::int64_t n = 1;
     for (const Part& part : parts) n *= part.*count;
     Array to{Heap<std::byte>(n * size), 0};
@@ -373,18 +273,21 @@ Case in_c_order(const Case& original) {
 }
 
 std::string describe(const Problem& p) {
-  constexpr const char* types[] = {"b8", "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "f16", "bf16", "f32", "f64"};
+  constexpr const char* types[] = {"b8",  "u8",  "i8",  "u16",  "i16", "u32", "i32",
+                                   "u64", "i64", "f16", "bf16", "f32", "f64"};
   constexpr const char* boundaries[] = {"constant", "edge", "reflect", "symmetric", "wrap"};
   std::ostringstream s;
-  s << types[int(p.in)] << " * " << types[int(p.kernel)] << " -> " << types[int(p.out)] << ", compute " << int(p.compute)
-    << ", store " << int(p.store) << (p.complex_samples ? ", complex" : "") << (p.complex_kernel ? " kernel" : "")
-    << (p.conjugate ? " conjugated" : "") << (p.zero_fill ? ", zeros" : ", fill");
+  s << types[int(p.in)] << " * " << types[int(p.kernel)] << " -> " << types[int(p.out)] << ", compute "
+    << int(p.compute) << ", store " << int(p.store) << (p.complex_samples ? ", complex" : "")
+    << (p.complex_kernel ? " kernel" : "") << (p.conjugate ? " conjugated" : "")
+    << (p.zero_fill ? ", zeros" : ", fill");
   for (const ConvAxis& a : p.axes)
-    s << "; in " << a.in << " out " << a.out << " taps " << a.taps << " stride " << a.stride << " dilation " << a.dilation
-      << " pad " << a.pad << " " << boundaries[int(a.boundary)] << " steps " << a.in_step << " " << a.kernel_step << " "
-      << a.out_step << " order " << a.order;
+    s << "; in " << a.in << " out " << a.out << " taps " << a.taps << " stride " << a.stride << " dilation "
+      << a.dilation << " pad " << a.pad << " " << boundaries[int(a.boundary)] << " steps " << a.in_step << " "
+      << a.kernel_step << " " << a.out_step << " order " << a.order;
   for (const BatchAxis& b : p.batch)
-    s << "; batch " << b.size << " steps " << b.in_step << " " << b.kernel_step << " " << b.out_step << " order " << b.order;
+    s << "; batch " << b.size << " steps " << b.in_step << " " << b.kernel_step << " " << b.out_step
+      << " order " << b.order;
   return s.str();
 }
 

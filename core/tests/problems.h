@@ -7,19 +7,9 @@
 
 #include "core/reference/reference.h"
 #include "core/tests/heap.h"
-#include "core/tests/random.h"
+#include "core/tests/random_axes.h"
 
 namespace faltung::tests {
-
-/// What kind of shapes: each leads into other parts of the operation.
-enum class Family {
-  any,        // small, rank 1 to 4, everything mixed
-  line,       // one long axis, sizes around those of vectors, tiles and blocks
-  image,      // two axes, sizes around those of tiles; few taps and many, crowded rows
-  many_taps,  // several partial sums an output
-  far_taps,   // dilations wider than tiles
-  strips,     // several units of work
-};
 
 /// An array in memory of exactly its extent. Steps are bytes; `origin` is where index 0 of every axis stands.
 struct Array {

@@ -1,4 +1,4 @@
-// float16 and bfloat16: every pattern, and the rounding of everything else against one written from the formats.
+// float16 and bfloat16: every pattern, and the rounding of other values against one written from the formats.
 #include <cmath>
 #include <cstring>
 #include <limits>

@@ -179,11 +179,9 @@ FALTUNG_TEST(pool_poll_stops_the_job) {
   for (const int threads : {1, 2, 4}) {
     std::tuple<int, int, std::thread::id> asked{0, 3, {}};
     std::atomic<int> done{0};
-    const Clock::time_point begin = Clock::now();
     CHECK(!parallel_for(1'000'000, threads, [&](std::int64_t, int) { work_for(milliseconds(1)), ++done; },
                         {count_and_stop, &asked}));
-    CHECK(Clock::now() - begin < milliseconds(2000));
-    CHECK(done > 0 && done < 10'000);
+    CHECK(done > 0 && done < 1'000'000);
     CHECK(std::get<0>(asked) == 3);  // and never after the answer
     CHECK(std::get<2>(asked) == std::this_thread::get_id());
     CHECK(every_unit_once(100, threads));
@@ -218,10 +216,14 @@ FALTUNG_TEST(pool_poll_that_says_no_changes_nothing) {
   CHECK(parallel_for(100, 2, [&](std::int64_t, int) { work_for(milliseconds(1)), ++done; },
                      {count_and_stop, &asked}));
   CHECK(done == 100);
-  CHECK(std::get<0>(asked) >= 1 && std::get<0>(asked) < 30);
-  std::get<0>(asked) = 0;
-  CHECK(parallel_for(10, 2, [](std::int64_t, int) {}, {count_and_stop, &asked}));
-  CHECK(std::get<0>(asked) == 0);  // a short job is not asked about
+  CHECK(std::get<0>(asked) >= 1);
+  bool ever_unasked = false;  // a short job is not asked about, unless something else took the processor
+  for (int job = 0; job < 1000 && !ever_unasked; ++job) {
+    std::get<0>(asked) = 0;
+    CHECK(parallel_for(10, 2, [](std::int64_t, int) {}, {count_and_stop, &asked}));
+    ever_unasked = std::get<0>(asked) == 0;
+  }
+  CHECK(ever_unasked);
 }
 
 FALTUNG_TEST(pool_poll_may_throw) {
@@ -255,26 +257,12 @@ FALTUNG_TEST(pool_bodies_have_the_default_float_environment) {
 }
 #endif
 
-// Two halves of 100 microseconds each, the worker asleep: waking it must cost far less than it brings. Other
-// programs may keep the second core busy for a while, so this tries until it sees a gain.
-FALTUNG_TEST(pool_gains_on_short_jobs) {
-#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-  if (faltung::cpu_limit() < 2) return;
-  const auto shortest = [](int threads) {
-    Clock::duration best = std::chrono::hours(1);
-    for (int job = 0; job < 100; ++job) {
-      std::this_thread::sleep_for(std::chrono::microseconds(300));
-      const Clock::time_point begin = Clock::now();
-      parallel_for(2, threads, [](std::int64_t, int) { work_for(std::chrono::microseconds(100)); });
-      best = std::min(best, Clock::now() - begin);
-    }
-    return std::chrono::duration<double, std::micro>(best).count();
-  };
-  const double alone = shortest(1);
-  double two = alone;
-  for (int trial = 0; trial < 100 && two > 0.8 * alone; ++trial) two = std::min(two, shortest(2));
-  std::cout << "      two units of 100 us: " << alone << " us alone, " << two << " us on two threads"
-            << std::endl;
-  CHECK(two < 0.8 * alone);
-#endif
+// Two short halves with the worker asleep between jobs. What that gains is a line of faltung_core_bench.
+FALTUNG_TEST(pool_does_short_jobs_after_sleep) {
+  for (int job = 0; job < 100; ++job) {
+    std::this_thread::sleep_for(std::chrono::microseconds(300));
+    std::atomic<int> done{0};
+    CHECK(parallel_for(2, 2, [&](std::int64_t, int) { work_for(std::chrono::microseconds(100)), ++done; }));
+    CHECK(done == 2);
+  }
 }
