@@ -6,6 +6,15 @@ namespace faltung {
 namespace {
 
 constexpr int64_t kLargestTile = 512;  // elements; every shape has fewer
+constexpr int64_t kPeeledWidths = 6;   // tiles from which on a peeled one pays
+
+// Elements to the next vector boundary: a store across two cache lines costs twice. The first tile, which overlaps the
+// second, covers them.
+template <class T>
+int64_t to_boundary(const T* c, int64_t lanes) {
+  const int64_t past = int64_t(reinterpret_cast<uintptr_t>(c) / sizeof(T) % uintptr_t(lanes));
+  return past == 0 ? 0 : lanes - past;
+}
 
 }  // namespace
 
@@ -48,6 +57,11 @@ void Sweeper<T>::row(const T* const* table, const Layout& layout, int64_t rows, 
                      T* c, int64_t ldc, bool overlap, const Ahead& ahead) const {
   const int64_t lanes = shapes_.limits().lanes, most = std::min(shapes_.widest(rows), s_.tile_vectors),
                 width = most * lanes;
+  const int64_t head = overlap ? to_boundary(c, lanes) : 0;
+  if (head > 0 && ldc % lanes == 0 && elements >= kPeeledWidths * width) {
+    tiles(shapes_.at(rows, 1), table, layout, x, 1, 0, c, ldc, {});
+    x += head, c += head, elements -= head;
+  }
   const int64_t full = elements / width, rest = elements - full * width;
   if (full > 0) tiles(shapes_.at(rows, most), table, layout, x, full, width, c, ldc, ahead);
   if (rest == 0) return;
@@ -70,6 +84,11 @@ void Sweeper<T>::blocked_line(const T* const* table, const Layout& layout, int64
                               bool overlap) const {
   const TileLimits limits = shapes_.limits();
   const int64_t vectors = s_.block / limits.lanes;
+  const int64_t head = overlap ? to_boundary(c, limits.lanes) : 0;
+  if (head > 0 && elements >= 2 * limits.tall_rows * s_.block) {
+    tiles(shapes_.at(1, vectors), table, layout, x, 1, 0, c, s_.block, {});
+    x += head, c += head, elements -= head;
+  }
   int64_t done = 0;
   for (int64_t rows = limits.tall_rows; rows >= 1; --rows) {
     if (!shapes_.has(rows, vectors)) continue;

@@ -39,8 +39,10 @@ def choose_exact(recipe: Recipe, a: Array, k: Array) -> Exact:
     how = _with_range(recipe, integer_range(a.dtype), fill, positive, negative, overflow)
     if how.store in ("fits", "cast") and how.compute in ("f32", "f64"):
         return how
-    if a.dtype.itemsize == 1 and how.compute == "f32":
-        return how  # nothing to win from a look at the samples but the check, which is cheaper
+    # A look at the samples can win the check at the store, which is cheaper, and sums in float32, which pay
+    # for the look where there are many taps.
+    if how.compute == "f32" or (how.compute == "f64" and recipe.taps < 50):
+        return how
     low, high = (int(a.min()), int(a.max())) if a.size else (0, 0)
     return _with_range(recipe, (low, high), fill, positive, negative, overflow)
 
