@@ -6,7 +6,8 @@
 
 namespace faltung::bench {
 
-/// GFLOP/s (a multiply-add is two) of independent chains that never leave the registers. T: float, double, uint64_t.
+/// GFLOP/s (a multiply-add is two) of independent chains that never leave the registers.
+/// T: float, double, uint64_t.
 template <class T>
 double multiply_add_ceiling(Isa isa);
 

@@ -1,7 +1,7 @@
 // faltung_core_bench [regular expression]: one line for each row of the kernel tables whose name it finds.
 //
-// Operands lie in L1, unaligned by one element as in real use, so a line shows what the instructions cost and no
-// more. Shares of the ceiling compare on any machine; absolute figures do not.
+// Operands lie in L1, unaligned by one element as in real use. Shares of the ceiling compare on any machine;
+// absolute figures do not.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -26,7 +26,9 @@ template <class T>
 void bench_kernel(const StencilKernel<T>& k, double ceiling) {
   const std::int64_t parts = k.complex_weights ? 2 : 1, width = std::int64_t(k.vectors) * k.lanes;
   const std::int64_t columns = kTiles * width + kTaps * parts + 1, lines = k.rows + k.group - 1;
-  const std::int64_t spread = (columns + 15) / 16 * 16 + 16;  // an odd number of cache lines would be kinder
+  const std::int64_t line = 64 / std::int64_t(sizeof(T));
+  const std::int64_t spread =
+      ((columns + line - 1) / line | 1) * line;  // an odd number of cache lines, as packed
   const std::vector<T> in(static_cast<std::size_t>(spread * lines + 1), T(1)),
       weights(static_cast<std::size_t>(kTaps * k.group * parts), T(1));
   std::vector<T> out(static_cast<std::size_t>(kTiles * width * k.rows + 1));
@@ -98,7 +100,7 @@ void bench_conversions(Isa isa, const char* type, const std::regex& wanted) {
     }
 }
 
-// Two halves of 100 microseconds each, the worker asleep between jobs: 200 alone, 100 and the wake-up on two threads.
+// Two halves of 100 microseconds each, the worker asleep between jobs: 200 alone, 100 and the wake-up on two.
 void bench_pool(const std::regex& wanted) {
   using Clock = std::chrono::steady_clock;
   for (const int threads : {1, 2}) {

@@ -80,7 +80,7 @@ bool is_signed(DType t) {
   return is_float(t) || t == DType::i8 || t == DType::i16 || t == DType::i32 || t == DType::i64;
 }
 
-// Fills every slot of an array, gaps included: with integers of at most `bits` bits, over `scale`; where `bits`
+// Fills every slot of an array, gaps included: with integers of at most `bits` bits, over `scale`; where that
 // is 0 with random mantissas, where it is 64 with random words.
 void fill(Random& random, std::byte* data, std::int64_t bytes, DType type, int bits, double scale,
           bool not_finite) {
