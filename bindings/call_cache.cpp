@@ -2,6 +2,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -69,16 +70,23 @@ class CallCache {
   explicit CallCache(nb::handle array_type, nb::handle empty, size_t limit)
       : array_type_(nb::borrow(array_type)), empty_(nb::borrow(empty)), limit_(limit) {}
 
-  // The result (`out` itself where it is given), or None where this call was not seen before.
+  // The result (`out` itself where it is given), or None where this call was not seen before. An `out` must not touch the
+  // operands; its shape, strides and type are part of the key.
   nb::object run(nb::handle a, nb::handle k, nb::handle options, nb::handle out) {
     if (Py_TYPE(a.ptr()) != type() || Py_TYPE(k.ptr()) != type()) return nb::none();
-    if (!out.is_none()) return run_into(a, k, options, out);
     const Array in(a), kernel(k);
     if (!in.held() || !kernel.held() || !in.aligned() || !kernel.aligned()) return nb::none();
     thread_local std::vector<int64_t> key;
     key.clear();
     in.describe(key);
     kernel.describe(key);
+    std::optional<Array> y;
+    if (!out.is_none()) {
+      if (Py_TYPE(out.ptr()) != type()) return nb::none();
+      y.emplace(out, true);
+      if (!y->held() || !y->aligned() || y->touches(in) || y->touches(kernel)) return nb::none();
+      y->describe(key);
+    }
     const Py_hash_t hash = PyObject_Hash(options.ptr());
     if (hash == -1) {
       PyErr_Clear();
@@ -86,12 +94,15 @@ class CallCache {
     }
     const std::shared_ptr<const Entry> entry = find(slot(key, hash), key, options);
     if (!entry) return nb::none();
-    PyObject* arguments[2] = {entry->shape.ptr(), entry->dtype.ptr()};
-    nb::object result = nb::steal(PyObject_Vectorcall(empty_.ptr(), arguments, 2, nullptr));
-    if (!result.is_valid()) throw nb::python_error();
-    const Array y(result, true);
-    if (!y.held()) return nb::none();
-    run_correlation(nb::cast<const PyCorrelation&>(entry->correlation), in.data(), kernel.data(), y.data(),
+    nb::object result = nb::borrow(out);
+    if (!y) {
+      PyObject* arguments[2] = {entry->shape.ptr(), entry->dtype.ptr()};
+      result = nb::steal(PyObject_Vectorcall(empty_.ptr(), arguments, 2, nullptr));
+      if (!result.is_valid()) throw nb::python_error();
+      y.emplace(result, true);
+      if (!y->held()) return nb::none();
+    }
+    run_correlation(nb::cast<const PyCorrelation&>(entry->correlation), in.data(), kernel.data(), y->data(),
                     entry->threads, entry->release);
     return result;
   }
@@ -138,29 +149,6 @@ class CallCache {
   }
 
  private:
-  // Into the caller's array: its shape, strides and type are part of the key, and it must not touch the operands.
-  nb::object run_into(nb::handle a, nb::handle k, nb::handle options, nb::handle out) {
-    if (Py_TYPE(out.ptr()) != type()) return nb::none();
-    const Array in(a), kernel(k), y(out, true);
-    if (!in.held() || !kernel.held() || !y.held()) return nb::none();
-    if (!in.aligned() || !kernel.aligned() || !y.aligned() || y.touches(in) || y.touches(kernel))
-      return nb::none();
-    std::vector<int64_t> key;
-    in.describe(key);
-    kernel.describe(key);
-    y.describe(key);
-    const Py_hash_t hash = PyObject_Hash(options.ptr());
-    if (hash == -1) {
-      PyErr_Clear();
-      return nb::none();
-    }
-    const std::shared_ptr<const Entry> entry = find(slot(key, hash), key, options);
-    if (!entry) return nb::none();
-    run_correlation(nb::cast<const PyCorrelation&>(entry->correlation), in.data(), kernel.data(), y.data(),
-                    entry->threads, entry->release);
-    return nb::borrow(out);
-  }
-
   struct Entry {
     std::vector<int64_t> key;
     nb::object options, correlation, shape, dtype;
