@@ -50,16 +50,14 @@ void load_line(const void* source, const StridedLine& line, T* dst) {
   }
 }
 
-// Rounding half to even without a library call: adding 1.5 * 2^(mantissa bits) leaves an integer in the low bits.
-FALTUNG_INLINE double round_even(double x) {
-  const double magic = 0x1.8p52;
-  const double r = (x + magic) - magic;
-  return x < 0x1p51 && x > -0x1p51 ? r : x;
-}
-FALTUNG_INLINE float round_even(float x) {
-  const float magic = 0x1.8p23f;
-  const float r = (x + magic) - magic;
-  return x < 0x1p22f && x > -0x1p22f ? r : __builtin_rintf(x);
+// Rounding half to even without a library call: beyond 2^23 (2^52) a number has no fraction, and adding that power pushes
+// the fraction of a smaller one out.
+template <class T>
+FALTUNG_INLINE T round_even(T x) {
+  constexpr T power = sizeof(T) == 4 ? T(0x1p23) : T(0x1p52);
+  const T shift = x < 0 ? -power : power;
+  const T rounded = (x + shift) - shift;
+  return x < power && x > -power ? rounded : x;
 }
 
 // The range of an integer type as the nearest values of T inside it; 2^63 and 2^64 are open ends.

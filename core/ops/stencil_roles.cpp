@@ -50,7 +50,7 @@ Roles assign_roles(const Problem& problem) {
   std::vector<BatchAxis> batch, kernels;
   for (const ConvAxis& a : problem.axes) {
     // One tap never leaves the array: every stride-th sample, a batch axis.
-    if (a.taps == 1 && a.pad == 0)
+    if (a.taps == 1 && a.pad == 0 && (a.out - 1) * a.stride < a.in)
       batch.push_back({a.out, a.in_step * a.stride, 0, a.out_step, a.order});
     else
       conv.push_back(a);
@@ -89,13 +89,14 @@ Roles assign_roles(const Problem& problem) {
   } else if (finest_conv != conv.end()) {
     roles.line = take(conv, finer);
   }
-  merge(batch);
 
+  // The rows axis is chosen before batch axes merge, which depends on strides.
   if (!conv.empty()) {
     roles.rows = take(conv, [](const ConvAxis& a, const ConvAxis& b) { return a.order < b.order; });
   } else if (!batch.empty()) {
     roles.rows = as_conv(take(batch, [](const BatchAxis& a, const BatchAxis& b) { return a.size > b.size; }));
   }
+  merge(batch);
   roles.outer = conv;
   roles.batch = batch;
   roles.kernels = kernels;

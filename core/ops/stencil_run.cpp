@@ -132,7 +132,7 @@ bool StencilCorrelation<T>::pack_weights(const char* kernel, T* packed) const {
 
 // A tap that is not finite must not meet the zeros outside the array: those outputs follow the definition term by term.
 template <class T>
-void StencilCorrelation<T>::repair_borders(const void* in, const void* kernel, void* out, int threads,
+bool StencilCorrelation<T>::repair_borders(const void* in, const void* kernel, void* out, int threads,
                                            Poll poll) const {
   Box box = whole(problem_);
   for (size_t a = 0; a < problem_.axes.size(); ++a) {
@@ -142,11 +142,12 @@ void StencilCorrelation<T>::repair_borders(const void* in, const void* kernel, v
     Box low = box, high = box;
     low.end[a] = inner.begin;
     high.begin[a] = inner.end;
-    run_reference(problem_, low, in, kernel, out, threads, poll);
-    run_reference(problem_, high, in, kernel, out, threads, poll);
+    for (const Box& part : {low, high})
+      if (!run_reference(problem_, part, in, kernel, out, threads, poll).finished) return false;
     box.begin[a] = inner.begin;
     box.end[a] = inner.end;
   }
+  return true;
 }
 
 template <class T>
@@ -196,7 +197,11 @@ Outcome StencilCorrelation<T>::run(const void* in, const void* kernel, void* out
       if (slot.w && !slot.w->finite) finite = false;
     }
   }
-  if (finished && !finite && problem_.zero_fill) repair_borders(in, kernel, out, threads, poll);
+  if (finished && !finite && problem_.zero_fill) {
+    // What the store reported may have been a NaN that does not stand: integers are computed again, by the definition.
+    if (reported) return run_reference(problem_, whole(problem_), in, kernel, out, threads, poll);
+    finished = repair_borders(in, kernel, out, threads, poll);
+  }
   return {finished, reported};
 }
 

@@ -30,7 +30,7 @@ class StencilCorrelation final : public Correlation {
   const char* line_of(const Unit& u, const char* plane, int64_t panel, int64_t entry) const;
   void store_rows(const Unit& u, int64_t row, int64_t rows, Interval columns, const T* c, int64_t ldc,
                   Workspace& w) const;
-  void repair_borders(const void* in, const void* kernel, void* out, int threads, Poll poll) const;
+  bool repair_borders(const void* in, const void* kernel, void* out, int threads, Poll poll) const;
 
   Problem problem_;
   StencilSchedule s_;

@@ -223,7 +223,7 @@ void StencilCorrelation<T>::packed_columns(const Unit& u, const Layout& layout, 
         const int64_t first = intervals[0].begin + done / group;
         store_rows(u, row, tile_rows, {first, first + n / group}, w.tile, tile_elements_, w);
         if (ahead.lines)
-          for (const char*& line : next_lines) line += tile_elements_ / group * line_bytes;
+          for (int64_t i = 0; i < tile_rows; ++i) next_lines[i] += tile_elements_ / group * line_bytes;
       }
     } else {
       w.sweeper.row(w.table + row, layout, tile_rows, 0, elements, w.tile, ldc, false, ahead);
