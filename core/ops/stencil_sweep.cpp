@@ -9,11 +9,11 @@ constexpr int64_t kLargestTile = 512;  // elements; every shape has fewer
 constexpr int64_t kPeeledWidths = 6;   // tiles from which on a peeled one pays
 
 // Elements to the next vector boundary: a store across two cache lines costs twice. The first tile, which overlaps the
-// second, covers them.
+// second, covers them. Complex products pair neighbouring elements, which must not be parted.
 template <class T>
-int64_t to_boundary(const T* c, int64_t lanes) {
+int64_t to_boundary(const T* c, int64_t lanes, bool pairs) {
   const int64_t past = int64_t(reinterpret_cast<uintptr_t>(c) / sizeof(T) % uintptr_t(lanes));
-  return past == 0 ? 0 : lanes - past;
+  return past == 0 || (pairs && past % 2 != 0) ? 0 : lanes - past;
 }
 
 }  // namespace
@@ -57,7 +57,7 @@ void Sweeper<T>::row(const T* const* table, const Layout& layout, int64_t rows, 
                      T* c, int64_t ldc, bool overlap, const Ahead& ahead) const {
   const int64_t lanes = shapes_.limits().lanes, most = std::min(shapes_.widest(rows), s_.tile_vectors),
                 width = most * lanes;
-  const int64_t head = overlap ? to_boundary(c, lanes) : 0;
+  const int64_t head = overlap ? to_boundary(c, lanes, s_.complex_weights) : 0;
   if (head > 0 && ldc % lanes == 0 && elements >= kPeeledWidths * width) {
     tiles(shapes_.at(rows, 1), table, layout, x, 1, 0, c, ldc, {});
     x += head, c += head, elements -= head;
@@ -84,7 +84,7 @@ void Sweeper<T>::blocked_line(const T* const* table, const Layout& layout, int64
                               bool overlap) const {
   const TileLimits limits = shapes_.limits();
   const int64_t vectors = s_.block / limits.lanes;
-  const int64_t head = overlap ? to_boundary(c, limits.lanes) : 0;
+  const int64_t head = overlap ? to_boundary(c, limits.lanes, s_.complex_weights) : 0;
   if (head > 0 && elements >= 2 * limits.tall_rows * s_.block) {
     tiles(shapes_.at(1, vectors), table, layout, x, 1, 0, c, s_.block, {});
     x += head, c += head, elements -= head;
