@@ -95,6 +95,8 @@ def result_dtype(a: Sample, k: Sample, names: tuple[str, str] = ("a", "k")) -> D
         uint64 with signed integers, bfloat16 with float16 or with integers of over 8 bits.
     """
     if a.weak and k.weak:
+        if max(a.kind, k.kind) == 1 and "uint64" in (a.dtype.name, k.dtype.name):  # integers of 2^63 and more
+            return np.dtype(np.uint64)
         return np.dtype(("int64", "int64", "float64", "complex128")[max(a.kind, k.kind)])
     if a.weak or k.weak:
         strong, weak = (k, a) if a.weak else (a, k)

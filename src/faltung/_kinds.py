@@ -50,13 +50,25 @@ def to_array(name: str, value: Any) -> tuple[Array, bool, Restore]:
         raise FaltungTypeError(
             f"`{name}` is no array of numbers: {error}. Pass rows of equal length."
         ) from None
-    if weak and array.dtype.kind == "O" and array.size and all(isinstance(x, int) for x in array.flat):
-        raise FaltungTypeError(
-            f"`{name}` has integers beyond 64 bits; pass an array of float64, or scale them."
-        )
-    if weak and array.dtype.name == "uint64":
-        return array, False, _numpy
+    if weak and array.size and (array.dtype.kind == "O" or _beyond_int64(array)):
+        array = _large_integers(name, value, array)
     return array, weak, _numpy
+
+
+def _beyond_int64(array: Array) -> bool:
+    return array.dtype == np.float64 and bool(np.abs(array).max() >= 2.0**63)
+
+
+def _large_integers(name: str, value: Any, array: Array) -> Array:
+    """Python integers of 2^63 and more, which NumPy takes for floats or objects when among others."""
+    if not all(isinstance(x, int) for x in np.asarray(value, object).flat):
+        return array
+    try:
+        return np.asarray(value, np.uint64)
+    except OverflowError:
+        raise FaltungTypeError(
+            f"`{name}` has integers that no 64-bit type holds together; pass an array of float64."
+        ) from None
 
 
 def _from_torch(name: str, tensor: Any, torch: Any) -> tuple[Array, bool, Restore]:
