@@ -18,7 +18,7 @@ import pytest
 
 import faltung as fl
 from grids import BFLOAT16
-from reference import Exact, exact, quick_reference, reference
+from reference import Exact, as_array, exact, quick_reference, reference
 
 DEFINITION = ("boundary", "fill_value", "axes", "anchor", "stride", "dilation")
 KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
@@ -216,7 +216,7 @@ def summation_dtype(a: Any, k: Any) -> np.dtype:
 
 def numbers(x: Any) -> np.ndarray:
     """The numbers of an argument: of a Kernel its taps, whole where they are whole."""
-    return x.taps if isinstance(x, fl.kernels.Kernel) else np.asarray(x)
+    return x.taps if isinstance(x, fl.kernels.Kernel) else as_array(x)
 
 
 def is_weak(x: Any) -> bool:

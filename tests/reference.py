@@ -73,6 +73,15 @@ class Axis:
         return max(-min(ends), 0), max(max(ends) - self.size + 1, 0)
 
 
+def as_array(x: Any) -> np.ndarray:
+    """An argument's numbers. Python integers stay integers from 2^63 on too, where NumPy makes floats."""
+    array = np.asarray(x)
+    listed = isinstance(x, (list, tuple)) and array.dtype.kind in "fO" and array.size
+    if listed and all(isinstance(v, int) for v in np.asarray(x, object).flat):
+        return np.asarray(x, np.uint64)
+    return array
+
+
 def boundary_index(position: int, size: int, boundary: str) -> int | None:
     """``numpy.pad``'s index maps for ``size`` samples, repeated as often as needed; size 1 maps to 0.
 
@@ -181,7 +190,7 @@ def reference(
     dilation: Any = 1,
 ) -> Exact:
     """``op`` ("convolve" or "correlate") by the definition, exactly, output by output and tap by tap."""
-    a, k = np.asarray(a), np.asarray(k)
+    a, k = as_array(a), as_array(k)
     k, order = align(a, k, axes)
     conv = geometry(op, a, k, mode, order, boundary, anchor, stride, dilation)
     shape = output_shape(a, k, conv)
@@ -254,7 +263,7 @@ def quick_reference(
     ``work`` is the dtype of the sums. By default integers are Python's (exact), data of up to 24 significant
     bits works in float64, where a product of two float32 is exact, and the rest in longdouble.
     """
-    a, k = np.asarray(a), np.asarray(k)
+    a, k = as_array(a), as_array(k)
     k, order = align(a, k, axes)
     conv = geometry(op, a, k, mode, order, boundary, anchor, stride, dilation)
     work = np.dtype(work or working_dtype(a, k))

@@ -218,3 +218,15 @@ def test_a_smoothed_image_keeps_its_dtype_by_dtype(rng, source, kernel, target):
 def test_real_and_complex_mix(rng, a, k):
     check("correlate", draw(rng, (30,), a), draw(rng, (4,), k), "same")
     check("correlate", draw(rng, (30,), k), draw(rng, (4,), a), "same")
+
+
+@pytest.mark.parametrize("op", [fl.convolve, fl.correlate])
+def test_python_integers_of_2_to_the_63_stay_integers(op):
+    large = [2**63, 1]
+    assert op(large, [1]).dtype == np.uint64 and op(large, [1]).tolist() == large
+    assert op(np.ones(2, np.float32), large).dtype == np.float32
+    assert op(np.ones(1, np.uint64), large).dtype == np.uint64
+    with pytest.raises(TypeError, match=r"`a` has integers that no 64-bit type holds"):
+        op([2**64], [1])
+    with pytest.raises(OverflowError, match=r"-9223372036854775808, beyond uint64"):
+        op(large, [-1])
