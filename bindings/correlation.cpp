@@ -33,6 +33,7 @@ class Pointer {
 
 using AxisTuple =
     std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int, int64_t, int64_t, int64_t, int64_t>;
+enum Method { kDirect, kReference, kSeparable, kSpectral };
 using BatchTuple = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t>;
 
 // The definition itself as a plan.
@@ -57,8 +58,8 @@ bool interrupted(void*) {
 
 void construct(PyCorrelation* self, const std::vector<AxisTuple>& axes, const std::vector<BatchTuple>& batch,
                int in, int kernel, int out, int compute, bool complex_samples, bool complex_kernel,
-               bool conjugate, bool zero_fill, int store, nb::bytes fill, int64_t kernel_offset,
-               bool reference) {
+               bool conjugate, bool zero_fill, int store, nb::bytes fill, int64_t kernel_offset, int method,
+               int terms, const std::vector<int64_t>& block, bool local, bool keep) {
   Problem p;
   for (const auto& [n, m, taps, stride, dilation, pad, boundary, in_step, kernel_step, out_step, order] :
        axes)
@@ -77,10 +78,20 @@ void construct(PyCorrelation* self, const std::vector<AxisTuple>& axes, const st
   p.store = Store(store);
   std::memcpy(p.fill, fill.c_str(), std::min(sizeof(p.fill), fill.size()));
   std::unique_ptr<Correlation> plan;
-  if (reference || p.compute == Compute::wide)
-    plan = std::make_unique<Definition>(p);
-  else
-    plan = plan_stencil(p, selected_isa());
+  if (p.compute == Compute::wide) method = kReference;
+  switch (method) {
+    case kReference:
+      plan = std::make_unique<Definition>(p);
+      break;
+    case kSeparable:
+      plan = plan_separable(p, terms, selected_isa());
+      break;
+    case kSpectral:
+      plan = plan_spectral(p, {block, local, keep}, selected_isa());
+      break;
+    default:
+      plan = plan_stencil(p, selected_isa());
+  }
   new (self) PyCorrelation{std::move(plan), kernel_offset};
 }
 
@@ -102,6 +113,7 @@ nb::dict summary(const PyCorrelation& self) {
   d["weight_bytes"] = s.packed_weights;
   d["reads_in_place"] = s.reads_in_place;
   d["writes_in_place"] = s.writes_in_place;
+  d["block"] = nb::tuple(nb::cast(s.block));
   return d;
 }
 
@@ -125,7 +137,8 @@ void bind_correlation(nb::module_& m) {
       .def("__init__", &construct, nb::arg("axes"), nb::arg("batch"), nb::arg("dtype"),
            nb::arg("kernel_dtype"), nb::arg("out_dtype"), nb::arg("compute"), nb::arg("complex_samples"),
            nb::arg("complex_kernel"), nb::arg("conjugate"), nb::arg("zero_fill"), nb::arg("store"),
-           nb::arg("fill"), nb::arg("kernel_offset"), nb::arg("reference"))
+           nb::arg("fill"), nb::arg("kernel_offset"), nb::arg("method"), nb::arg("terms") = 1,
+           nb::arg("block") = std::vector<int64_t>(), nb::arg("local") = false, nb::arg("keep") = false)
       .def("run", &run, nb::arg("a"), nb::arg("kernel"), nb::arg("out"), nb::arg("threads"),
            nb::arg("release"))
       .def("summary", &summary);

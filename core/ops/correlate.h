@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/base/cpu.h"
 #include "core/base/pool.h"
@@ -21,6 +22,7 @@ struct Summary {
   int64_t packed_weights = 0;   // bytes
   bool reads_in_place = false;  // else lines are converted into scratch
   bool writes_in_place = false;
+  std::vector<int64_t> block;  // points of a spectral block, an axis each
 };
 
 class Correlation {
@@ -33,5 +35,18 @@ class Correlation {
 
 // The direct method: a register-tiled stencil.
 std::unique_ptr<Correlation> plan_stencil(const Problem& problem, Isa isa);
+
+// The separable method: the kernel is a sum of `terms` outer products of 1-D factors. In place of the kernel it takes
+// factors[term][axis][tap] in float64, axes as in the problem, taps in the order of the correlation (kernel steps are not
+// looked at), the factor of an axis as long as its taps.
+std::unique_ptr<Correlation> plan_separable(const Problem& problem, int terms, Isa isa);
+
+// The spectral method: overlap-save in blocks.
+struct SpectralOptions {
+  std::vector<int64_t> block;  // points of a block along each axis: products of 2, 3 and 5, at least the axis's reach
+  bool local = false;          // blocks whose largest sample exceeds 2^16 times their root mean square run direct
+  bool keep = false;           // keep the spectrum of a kernel of any size for the next run; else up to 4 KB of taps
+};
+std::unique_ptr<Correlation> plan_spectral(const Problem& problem, const SpectralOptions& options, Isa isa);
 
 }  // namespace faltung

@@ -45,6 +45,7 @@ class Summary(TypedDict):
     weight_bytes: int
     reads_in_place: bool
     writes_in_place: bool
+    block: tuple[int, ...]
 
 class Correlation:
     """A planned correlation: fixed shapes and strides, any arrays."""
@@ -64,7 +65,11 @@ class Correlation:
         store: int,
         fill: bytes,
         kernel_offset: int,
-        reference: bool,
+        method: int,
+        terms: int = 1,
+        block: Sequence[int] = ...,
+        local: bool = False,
+        keep: bool = False,
     ) -> None: ...
     def run(
         self, a: NDArray[Any], kernel: NDArray[Any], out: NDArray[Any], threads: int, release: bool
