@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ._calls import call, calls
 from ._normalize import PerAxis
+from ._precision import setting
 from ._typing import (
     ArrayOrList,
     Boundary,
@@ -17,6 +18,7 @@ from ._typing import (
     Number,
     Options,
     Out,
+    Progress,
     Scalar,
     Typed,
     Untyped,
@@ -60,7 +62,12 @@ def convolve(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     nan_policy: str = "propagate",
+    mask: Any = None,
+    min_valid: float = 0.0,
+    return_weight: bool = False,
     out: Any = None,
+    memory_limit: int | None = None,
+    progress: Progress | None = None,
     workers: int | None = None,
 ) -> Any:
     r"""Convolve an array with a kernel, along all axes or some.
@@ -95,8 +102,9 @@ def convolve(
         Take every S-th output, counted from the first.
     dilation : int or sequence of int
         Distance D between neighbouring taps, in samples.
-    method : {"auto", "direct", "reference"}
-        auto takes the fastest that keeps the precision; reference is the definition itself, slow.
+    method : {"auto", "direct", "separable", "spectral", "reference"}
+        auto takes the fastest that keeps the precision; a method that cannot keep it is an error. reference
+        is the definition itself, slow.
     precision : {"highest", "high", "medium"}, optional
         Bound on the error of every output; None: the setting of `set_precision`.
     dtype : dtype, optional
@@ -104,10 +112,21 @@ def convolve(
         half to even.
     overflow : {"raise", "wrap", "saturate"}
         For integer results: raise where the exact result does not fit, take it modulo 2^bits, or clip it.
-    nan_policy : {"propagate", "raise"}
-        raise refuses NaN in `a` or `k`.
+    nan_policy : {"propagate", "omit", "raise"}
+        omit takes NaN in `a` for missing data (see Notes); raise refuses NaN in `a` or `k`.
+    mask : array_like of bool, optional
+        True where a sample is missing, of a shape that broadcasts to `a`; masked arrays bring their own.
+    min_valid : float
+        With missing data: outputs whose weight is below it are NaN, from 0 to 1.
+    return_weight : bool
+        Return `(y, weight)`: the share of the taps' sum of absolute values that met valid samples, 0 to 1.
     out : array, optional
         Takes the result: exactly its shape and type, any strides; may overlap `a` or `k`.
+    memory_limit : int, optional
+        Work block by block in at most this many bytes beyond `a`, `k` and `out`; for arrays larger than
+        memory, `a` and `out` may be `numpy.memmap` or paths of `.npy` files.
+    progress : callable, optional
+        Called as `progress(done, total)` with the outputs computed so far, from the calling thread.
     workers : int, optional
         Threads of this call; -1 for all; None: the setting. The result is the same for any number.
 
@@ -148,10 +167,13 @@ def convolve(
     >>> fl.convolve([1, 2, 3], [1, 1, 1], "same", boundary="wrap")
     array([6, 6, 6])
     """
-    options = (True, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision, dtype,
-               overflow, nan_policy, workers)  # fmt: skip
-    y = calls.run(a, k, options, out)
-    return call(a, k, options, out) if y is None else y
+    options = (True, mode, boundary, fill_value, axes, anchor, stride, dilation, method,
+               setting() if precision is None else precision, dtype, overflow, nan_policy, min_valid,
+               return_weight, workers)  # fmt: skip
+    if mask is None and memory_limit is None and progress is None:
+        y = calls.run(a, k, options, out)
+        return call(a, k, options, out) if y is None else y
+    return call(a, k, options, out, mask, memory_limit, progress)
 
 
 @overload
@@ -190,7 +212,12 @@ def correlate(
     dtype: DTypeLike | None = None,
     overflow: str = "raise",
     nan_policy: str = "propagate",
+    mask: Any = None,
+    min_valid: float = 0.0,
+    return_weight: bool = False,
     out: Any = None,
+    memory_limit: int | None = None,
+    progress: Progress | None = None,
     workers: int | None = None,
 ) -> Any:
     r"""Correlate an array with a kernel, along all axes or some: `convolve` without the flip.
@@ -203,7 +230,7 @@ def correlate(
         Samples and taps, as in `convolve`; complex taps are conjugated.
     mode, boundary, fill_value, axes, stride, dilation, method, precision, dtype, overflow : optional
         As in `convolve`.
-    nan_policy, out, workers : optional
+    nan_policy, mask, min_valid, return_weight, out, memory_limit, progress, workers : optional
         As in `convolve`.
     anchor : int or sequence of int, optional
         As in `convolve`; by default K//2.
@@ -232,7 +259,10 @@ def correlate(
     >>> fl.correlate([1, 2, 3], [0, 1, 0.5], "valid")
     array([3.5])
     """
-    options = (False, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision, dtype,
-               overflow, nan_policy, workers)  # fmt: skip
-    y = calls.run(a, k, options, out)
-    return call(a, k, options, out) if y is None else y
+    options = (False, mode, boundary, fill_value, axes, anchor, stride, dilation, method,
+               setting() if precision is None else precision, dtype, overflow, nan_policy, min_valid,
+               return_weight, workers)  # fmt: skip
+    if mask is None and memory_limit is None and progress is None:
+        y = calls.run(a, k, options, out)
+        return call(a, k, options, out) if y is None else y
+    return call(a, k, options, out, mask, memory_limit, progress)

@@ -6,14 +6,17 @@ is the first thing that `convolve`, `correlate` and a plan ask.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, _describe
-from ._errors import FaltungTypeError, FaltungValueError, with_shapes
+from ._blocks import call_in_blocks, is_path
 from ._kinds import to_array
+from ._missing import find_mask, perform
+from ._operands import out_array, prepared
 from ._recipe import Recipe, recipe
 from ._tuning import CACHED_CALLS
 
@@ -22,18 +25,30 @@ Array: TypeAlias = NDArray[Any]
 calls = _core.CallCache(np.ndarray, np.empty, CACHED_CALLS)
 
 
-def call(a: Any, k: Any, options: tuple[Any, ...], out: Any) -> Any:
+def call(
+    a: Any,
+    k: Any,
+    options: tuple[Any, ...],
+    out: Any,
+    mask: Any = None,
+    memory_limit: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Any:
     """A call that `calls` does not know."""
+    if memory_limit is not None or progress is not None or is_path(a) or is_path(out):
+        return call_in_blocks(a, k, options, out, mask, memory_limit, progress)
     samples, weak, restore = to_array("a", a)
+    missing = find_mask(a, mask, samples)
     taps, kernel_weak, _ = to_array("k", k)
-    request, workers = _describe.described(samples, weak, taps, kernel_weak, options)
+    request, workers = _describe.described(samples, weak, taps, kernel_weak, options, missing is not None)
     how = recipe(request)
     target = out_array(out, how)
     samples, kernel = prepared(samples), prepared(taps)
-    y = how.run(samples, kernel, target, workers)
+    y, weight = perform(how, samples, kernel, missing, target, workers)
     if samples is a and kernel is k:
         remember(a, k, options, out, how, workers)
-    return restore(y) if out is None else out
+    y = restore(y) if out is None else out
+    return (y, restore(weight)) if weight is not None else y
 
 
 def remember(
@@ -56,36 +71,3 @@ def clear_cache() -> None:
     calls.clear()
     recipe.cache_clear()
     _describe.forget()
-
-
-def prepared(array: Array) -> Array:
-    """An array that the core can read: native, aligned, no subclass."""
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    if type(array) is not np.ndarray:
-        array = array.view(np.ndarray)
-    if not array.flags.aligned:
-        array = array.copy()
-    return array
-
-
-def out_array(out: Any, result: Recipe) -> Array | None:
-    """`out` as an ndarray that shares its memory; an error where it cannot take the result."""
-    if out is None:
-        return None
-    array = to_array("out", out)[0] if not isinstance(out, np.ndarray) and hasattr(out, "__dlpack__") else out
-    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
-        raise FaltungTypeError(
-            f"`out` (a {type(array).__name__}) must be a plain NumPy array; leave it out to get a new array."
-        )
-    if array.shape != result.out_shape:
-        message = "`out` must have exactly the shape of the result."
-        raise FaltungValueError(with_shapes(message, out=array.shape, result=result.out_shape))
-    if array.dtype != result.out_dtype:
-        raise FaltungTypeError(
-            f"`out` (of {array.dtype}) must have exactly the data type of the result, {result.out_dtype}; "
-            f"pass `dtype={array.dtype.name!r}` or an `out` of {result.out_dtype}."
-        )
-    if not array.flags.writeable:
-        raise FaltungValueError("`out` is read-only; pass a writable array, for instance a copy.")
-    return array

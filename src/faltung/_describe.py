@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ._dtype import Sample, check_fill, check_result, check_supported, taps_fit_single
 from ._errors import FaltungTypeError, FaltungValueError, with_shapes
 from ._machine import cpu_limit
-from ._normalize import mode_padding, normalize_int, normalize_per_axis
+from ._normalize import mode_padding, normalize_int, normalize_per_axis, normalize_reals
 from ._precision import check_precision
 from ._request import BOUNDARIES, Request
 from ._tuning import CACHED_CALLS
@@ -21,9 +21,9 @@ Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 
 MODES = ("full", "same", "valid")
-METHODS = ("auto", "direct", "reference")
+METHODS = ("auto", "direct", "separable", "spectral", "reference")
 OVERFLOWS = ("raise", "wrap", "saturate")
-NAN_POLICIES = ("propagate", "raise")
+NAN_POLICIES = ("propagate", "omit", "raise")
 # Words of ndimage, OpenCV, PyTorch and others, in ours.
 _OTHER_BOUNDARIES = {
     "mirror": "reflect", "nearest": "edge", "replicate": "edge", "circular": "wrap", "periodic": "wrap",
@@ -37,10 +37,11 @@ _FAR = 2**31  # steps below it keep every position within 64 bits
 
 
 def described(
-    a: Array, weak: bool, taps: Array, kernel_weak: bool, options: tuple[Any, ...]
+    a: Array, weak: bool, taps: Array, kernel_weak: bool, options: tuple[Any, ...], masked: bool = False
 ) -> tuple[Request, int | None]:
     """The request of a call and its number of threads; calls described before are looked up."""
-    key = (a.shape, a.dtype, weak, taps.shape, taps.dtype, kernel_weak, _double(taps, kernel_weak), options)
+    key = (a.shape, a.dtype, weak, taps.shape, taps.dtype, kernel_weak, _double(taps, kernel_weak), masked,
+           options)  # fmt: skip
     try:
         # 1, 1.0 and True are equal but not the same argument.
         return _once(*key, tuple(map(type, options)))
@@ -55,7 +56,7 @@ def described_shape(
 ) -> tuple[Request, int | None]:
     """The same for arrays that are yet to come."""
     double = _double(taps, kernel_weak)
-    return _describe(shape, dtype, False, taps.shape, taps.dtype, kernel_weak, double, options)
+    return _describe(shape, dtype, False, taps.shape, taps.dtype, kernel_weak, double, False, options)
 
 
 @lru_cache(maxsize=CACHED_CALLS)
@@ -78,10 +79,11 @@ def _describe(
     kernel_dtype: np.dtype[Any],
     kernel_weak: bool,
     double_taps: bool,
+    masked: bool,
     options: tuple[Any, ...],
 ) -> tuple[Request, int | None]:
     (flip, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision, result, overflow,
-     nan_policy, workers) = options  # fmt: skip
+     nan_policy, min_valid, return_weight, workers) = options  # fmt: skip
     _check_word("mode", mode, MODES)
     _check_word("method", method, METHODS)
     _check_word("overflow", overflow, OVERFLOWS)
@@ -123,6 +125,9 @@ def _describe(
         precision=check_precision(precision),
         result=check_result(result, max(a.kind, k.kind)),
         overflow=overflow,
+        min_valid=_check_min_valid(min_valid),
+        return_weight=_check_flag("return_weight", return_weight),
+        missing=masked or nan_policy == "omit" or return_weight,
         double_taps=double_taps,
     )
     return request, _resolve_workers(workers)
@@ -131,6 +136,19 @@ def _describe(
 def _check_word(name: str, value: object, words: tuple[str, ...]) -> None:
     if value not in words:
         raise FaltungValueError(f"`{name}` (={value!r}) must be one of {', '.join(map(repr, words))}.")
+
+
+def _check_min_valid(value: object) -> float:
+    (share,) = normalize_reals("min_valid", value, 1)
+    if share > 1:
+        raise FaltungValueError(f"`min_valid` (={value!r}) must be a share of the kernel, from 0 to 1.")
+    return share
+
+
+def _check_flag(name: str, value: object) -> bool:
+    if value is not True and value is not False:
+        raise FaltungTypeError(f"`{name}` (={value!r}) must be True or False.")
+    return value
 
 
 def _resolve_workers(workers: object) -> int | None:

@@ -9,13 +9,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ._calls import calls, out_array, prepared, remember
+from ._calls import calls, remember
 from ._describe import described_shape
 from ._dtype import DType, Sample, as_dtype
 from ._errors import FaltungTypeError, FaltungValueError, with_shapes
 from ._explain import Explanation, error_bound, explain, title
 from ._kinds import to_array
+from ._missing import find_mask, perform
 from ._normalize import PerAxis
+from ._operands import out_array, prepared
 from ._recipe import Recipe, recipe
 from ._request import Request
 from ._spec import ConvSpec
@@ -41,6 +43,8 @@ def plan_convolve(
     result_dtype: DTypeLike | None = None,
     overflow: str = "raise",
     nan_policy: str = "propagate",
+    min_valid: float = 0.0,
+    return_weight: bool = False,
     workers: int | None = None,
     measure: bool = False,
 ) -> Plan:
@@ -61,7 +65,7 @@ def plan_convolve(
         is kept.
     mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision : optional
         As in `convolve`.
-    overflow, nan_policy, workers : optional
+    overflow, nan_policy, min_valid, return_weight, workers : optional
         As in `convolve`.
 
     Returns
@@ -84,7 +88,7 @@ def plan_convolve(
     """
     del measure
     options = (True, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision,
-               result_dtype, overflow, nan_policy, workers)  # fmt: skip
+               result_dtype, overflow, nan_policy, min_valid, return_weight, workers)  # fmt: skip
     return _plan(shape, dtype, k, options)
 
 
@@ -105,6 +109,8 @@ def plan_correlate(
     result_dtype: DTypeLike | None = None,
     overflow: str = "raise",
     nan_policy: str = "propagate",
+    min_valid: float = 0.0,
+    return_weight: bool = False,
     workers: int | None = None,
     measure: bool = False,
 ) -> Plan:
@@ -116,7 +122,7 @@ def plan_correlate(
         As in `plan_convolve`.
     boundary, fill_value, axes, anchor, stride, dilation, method, precision : optional
         As in `correlate`.
-    overflow, nan_policy, workers : optional
+    overflow, nan_policy, min_valid, return_weight, workers : optional
         As in `correlate`.
 
     Returns
@@ -137,7 +143,7 @@ def plan_correlate(
     """
     del measure
     options = (False, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision,
-               result_dtype, overflow, nan_policy, workers)  # fmt: skip
+               result_dtype, overflow, nan_policy, min_valid, return_weight, workers)  # fmt: skip
     return _plan(shape, dtype, k, options)
 
 
@@ -212,10 +218,14 @@ class Plan:
         if a.shape != request.shape:
             message = "`x` must have exactly the plan's shape; make a plan for this one."
             raise FaltungValueError(with_shapes(message, x=a.shape, plan=request.shape))
-        result = self._recipe.run(prepared(a), self._kernel, out_array(out, self._recipe), self._workers)
+        target = out_array(out, self._recipe)
+        result, weight = perform(
+            self._recipe, prepared(a), self._kernel, find_mask(x, None, a), target, self._workers
+        )
         if type(x) is np.ndarray:
             remember(x, self._kernel, key, out, self._recipe, self._workers)
-        return restore(result) if out is None else out
+        y = restore(result) if out is None else out
+        return (y, restore(weight)) if weight is not None else y
 
     @property
     def method(self) -> str:

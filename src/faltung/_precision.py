@@ -15,6 +15,7 @@ from ._errors import FaltungValueError
 
 WORDS = ("highest", "high", "medium")
 _setting: ContextVar[str] = ContextVar("faltung_precision", default="highest")
+setting = _setting.get
 
 
 def check_precision(precision: object) -> str:

@@ -113,7 +113,8 @@ class Recipe:
         zero_fill = not np.any(np.frombuffer(r.fill, r.dtype)[:1])
         return _core.Correlation(
             axes, batch, CODES[types[0]], CODES[types[1]], CODES[types[2]], _COMPUTE[compute],
-            self.complex[0], both, both and not r.flip, zero_fill, _STORE[store], r.fill, offset, int(reference),
+            self.complex[0], both, both and not r.flip, zero_fill, _STORE[store], r.fill, offset,
+            int(reference),
         )  # fmt: skip
 
     def for_explain(self) -> _core.Correlation:

@@ -33,6 +33,9 @@ class Request:
     nan_policy: str
     result: DType | None
     overflow: str
+    min_valid: float = 0.0
+    return_weight: bool = False
+    missing: bool = False  # samples may be missing: nan_policy omit, or a mask
     double_taps: bool = False  # weak taps that float32 would not hold to its precision
 
     @property

@@ -6,7 +6,7 @@ floating-point array alone; an array of another library comes back as one. What 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, TypedDict, TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from ._kernel import Kernel
 from ._normalize import PerAxis
 
 Boundary: TypeAlias = str | Sequence[str]
+Progress: TypeAlias = Callable[[int, int], object]
 WeakTaps: TypeAlias = Kernel | Sequence[float] | Sequence[Sequence[float]]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -52,6 +53,10 @@ class Common(TypedDict, total=False):
     precision: str | None
     overflow: str
     nan_policy: str
+    mask: Any
+    min_valid: float
+    memory_limit: int | None
+    progress: Progress | None
     workers: int | None
 
 
