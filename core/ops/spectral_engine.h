@@ -41,7 +41,7 @@ class SpectralEngine {
  public:
   virtual ~SpectralEngine() = default;
   virtual std::string name() const = 0;
-  virtual int64_t units() const = 0;            // of work, for each kernel
+  virtual int64_t units() const = 0;  // of work, for each kernel
   virtual size_t workspace_bytes() const = 0;
   virtual size_t spectrum_bytes() const = 0;
 

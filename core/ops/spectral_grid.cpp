@@ -45,8 +45,8 @@ void walk(const std::vector<BatchAxis>& batch, int64_t index, BlockItem& item) {
 BlockAxis cut(const ConvAxis& a, int64_t points) {
   BlockAxis cut{a, points, a.dilation * (a.taps - 1) + 1, 0, 0};
   if (points < cut.reach)
-    throw std::invalid_argument("a spectral block of " + std::to_string(points) + " points is shorter than the kernel's reach of " +
-                                std::to_string(cut.reach));
+    throw std::invalid_argument("a spectral block of " + std::to_string(points) +
+                                " points is shorter than the kernel's reach of " + std::to_string(cut.reach));
   cut.outputs = std::min(a.out, (points - cut.reach) / a.stride + 1);
   cut.blocks = cut.outputs == 0 ? 0 : (a.out + cut.outputs - 1) / cut.outputs;
   return cut;
@@ -69,7 +69,8 @@ BlockGrid::BlockGrid(const Problem& p, const std::vector<int64_t>& block) : prob
   if (axes.empty()) axes.push_back(cut({1, 1, 1, 1, 1, 0, Boundary::constant, 0, 0, 0, 0}, 1));
   std::stable_sort(axes.begin(), axes.end(),
                    [](const BlockAxis& a, const BlockAxis& b) { return a.axis.order > b.axis.order; });
-  for (const BatchAxis& b : p.batch) (b.kernel_step != 0 && b.size > 1 ? kernel_axes : line_axes).push_back(b);
+  for (const BatchAxis& b : p.batch)
+    (b.kernel_step != 0 && b.size > 1 ? kernel_axes : line_axes).push_back(b);
   std::stable_sort(line_axes.begin(), line_axes.end(),
                    [](const BatchAxis& a, const BatchAxis& b) { return a.order > b.order; });
   std::erase_if(line_axes, [](const BatchAxis& b) { return b.size == 1; });
@@ -117,19 +118,21 @@ void BlockGrid::locate(int64_t kernel, int64_t item, BlockItem& found) const {
   }
 }
 
-Problem BlockGrid::box(const BlockItem& item, int64_t& out) const {
-  Problem p = problem;
-  p.axes.clear();
-  p.batch.clear();
-  out = item.out;
+Subproblem BlockGrid::box(const BlockItem& item) const {
+  Problem one = problem;
+  one.axes.clear();
+  one.batch.clear();
+  Box box;
   for (size_t a = 0; a < axes.size(); ++a) {
-    ConvAxis axis = axes[a].axis;
-    out += item.spans[a].first * axis.out_step;
-    axis.out = item.spans[a].outputs;
-    axis.pad = -item.spans[a].window;
-    p.axes.push_back(axis);
+    one.axes.push_back(axes[a].axis);
+    box.begin.push_back(item.spans[a].first);
+    box.end.push_back(item.spans[a].first + item.spans[a].outputs);
   }
-  return p;
+  Subproblem part = subproblem(one, box);
+  part.in += item.in;
+  part.kernel += item.kernel;
+  part.out += item.out;
+  return part;
 }
 
 }  // namespace faltung

@@ -5,7 +5,7 @@
 #pragma once
 #include <vector>
 
-#include "core/reference/problem.h"
+#include "core/ops/subproblem.h"
 
 namespace faltung {
 
@@ -42,9 +42,8 @@ struct BlockGrid {
   // Block `item` of those that share a kernel; blocks of one array side by side. Channels are not looked at.
   void locate(int64_t kernel, int64_t item, BlockItem& found) const;
 
-  // The outputs of one block as a problem of their own, for arrays that begin at the item's offsets; `out` is the offset
-  // of its first output.
-  Problem box(const BlockItem& item, int64_t& out) const;
+  // The outputs of one block as a problem of their own.
+  Subproblem box(const BlockItem& item) const;
 
   int64_t items() const { return lines * blocks; }  // that share a kernel, per channel
   int64_t points() const;                           // of a block

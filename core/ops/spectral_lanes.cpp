@@ -30,11 +30,15 @@ class SpectralLanes final : public SpectralEngine<T> {
     channel_groups_ = across_ ? (b_.grid.channels.size + slots_ - 1) / slots_ : 1;
   }
 
-  std::string name() const override { return std::string(b_.table.name) + (across_ ? " channels" : " lanes"); }
+  std::string name() const override {
+    return std::string(b_.table.name) + (across_ ? " channels" : " lanes");
+  }
   int64_t units() const override {
     return across_ ? b_.grid.items() * channel_groups_ : (b_.grid.items() + slots_ - 1) / slots_;
   }
-  size_t workspace_bytes() const override { return size_t(z_numbers() + rows_numbers() + kChunk * parts_) * sizeof(T); }
+  size_t workspace_bytes() const override {
+    return size_t(z_numbers() + rows_numbers() + kChunk * parts_) * sizeof(T);
+  }
   size_t spectrum_bytes() const override { return size_t(2 * line_.points) * sizeof(T); }
 
   void prepare(SpectralWorkspace<T>& w) const override {
@@ -98,8 +102,8 @@ class SpectralLanes final : public SpectralEngine<T> {
       slot.squares = 0;
       const int64_t channel = unit % channel_groups_ * slots_ + s;
       // Neighbouring blocks share a lane: of one line, they are the likeliest to be alike.
-      const int64_t item = across_ ? unit / channel_groups_
-                                   : unit * slots_ + (parts_ == 1 ? 2 * lane(s) + half(s) : s);
+      const int64_t item =
+          across_ ? unit / channel_groups_ : unit * slots_ + (parts_ == 1 ? 2 * lane(s) + half(s) : s);
       slot.present = across_ ? channel < g.channels.size : item < g.items();
       if (!slot.present) continue;
       g.locate(kernel, item, slot.item);
@@ -318,10 +322,11 @@ class SpectralLanes final : public SpectralEngine<T> {
       for (int64_t o = 1; o < outputs; ++o)
         std::copy_n(z + o * line_.axis.stride * pair(), pair(), z + o * pair());
     T* rows = z + z_numbers();
-    const bool all = std::none_of(w.slots.begin(), w.slots.end(),
-                                  [](const Slot<T>& s) { return s.present && s.direct; });
+    const bool all =
+        std::none_of(w.slots.begin(), w.slots.end(), [](const Slot<T>& s) { return s.present && s.direct; });
     if (across_ && all) return store_across(z, outputs, rows, arrays, w);
-    for (int64_t o = 0; o < outputs; o += kChunk) store_rows(z, o, std::min(kChunk, outputs - o), rows, arrays, w);
+    for (int64_t o = 0; o < outputs; o += kChunk)
+      store_rows(z, o, std::min(kChunk, outputs - o), rows, arrays, w);
   }
 
   void store_rows(const T* z, int64_t o, int64_t n, T* rows, const SpectralArrays& arrays,
@@ -335,7 +340,8 @@ class SpectralLanes final : public SpectralEngine<T> {
       const auto place = [&](const Slot<T>& s) { return writer_.at(output_of(s.item, arrays.out), o); };
       for (int64_t l = 0; l < lanes_; ++l) {
         const Slot<T>& s = slot_of(l);
-        to[l] = writer_.in_place() && usable(s) == n ? reinterpret_cast<T*>(place(s)) : rows + l * kChunk * parts_;
+        to[l] = writer_.in_place() && usable(s) == n ? reinterpret_cast<T*>(place(s))
+                                                     : rows + l * kChunk * parts_;
       }
       if (parts_ == 1)
         b_.table.scatter(z + o * pair() + h * lanes_, pair(), n, to);

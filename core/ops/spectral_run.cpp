@@ -24,7 +24,8 @@ int64_t fold(int64_t n, int64_t lanes) {
     if (n % rows != 0) continue;
     const int64_t columns = n / rows;
     const auto filled = [&](int64_t m) { return double((m + lanes - 1) / lanes * lanes) / double(m); };
-    const double cost = filled(rows) * filled(columns) * (double(rows) / double(columns) + double(columns) / double(rows) + 6);
+    const double cost = filled(rows) * filled(columns) *
+                        (double(rows) / double(columns) + double(columns) / double(rows) + 6);
     if (best == 0 || cost < least) best = rows, least = cost;
   }
   return best;
@@ -89,7 +90,8 @@ int SpectralCorrelation<T>::team(int threads) const {
 }
 
 template <class T>
-std::shared_ptr<const Spectrum> SpectralCorrelation<T>::spectrum_of(const Taps<T>& taps, SpectralWorkspace<T>& w) const {
+std::shared_ptr<const Spectrum> SpectralCorrelation<T>::spectrum_of(const Taps<T>& taps,
+                                                                    SpectralWorkspace<T>& w) const {
   const bool keep = keep_ || taps.raw.size() <= kSmallKernel;
   if (keep)
     if (std::shared_ptr<const Spectrum> found = find_spectrum(owner_, taps.raw)) return found;
@@ -109,19 +111,21 @@ template <class T>
 void SpectralCorrelation<T>::run_direct_blocks(const SpectralArrays& arrays, SpectralWorkspace<T>& w) const {
   for (const Slot<T>& s : w.slots) {
     if (!s.present || !s.direct) continue;
-    int64_t out = 0;
-    const Problem box = basis_.grid.box(s.item, out);
-    const std::unique_ptr<Correlation> plan = plan_stencil(box, isa_);
-    w.reported |= plan->run(arrays.in + s.item.in, arrays.kernel + s.item.kernel, arrays.out + out, 1, {}).reported;
+    const Subproblem box = basis_.grid.box(s.item);
+    w.reported |= plan_stencil(box.problem, isa_)
+                      ->run(arrays.in + box.in, arrays.kernel + box.kernel, arrays.out + box.out, 1, {})
+                      .reported;
   }
 }
 
 template <class T>
-Outcome SpectralCorrelation<T>::run(const void* in, const void* kernel, void* out, int threads, Poll poll) const {
+Outcome SpectralCorrelation<T>::run(const void* in, const void* kernel, void* out, int threads,
+                                    Poll poll) const {
   const BlockGrid& grid = basis_.grid;
   if (grid.problem.outputs() == 0) return {};
   const FloatEnvironment environment;
-  const SpectralArrays arrays{static_cast<const char*>(in), static_cast<const char*>(kernel), static_cast<char*>(out)};
+  const SpectralArrays arrays{static_cast<const char*>(in), static_cast<const char*>(kernel),
+                              static_cast<char*>(out)};
   struct Worker {
     SpectralWorkspace<T> w;
     std::optional<Taps<T>> taps;
@@ -141,7 +145,8 @@ Outcome SpectralCorrelation<T>::run(const void* in, const void* kernel, void* ou
   // Taps that are not finite spoil every block: the direct method knows what to do with them.
   for (int64_t k = 0; k < grid.kernels; ++k) {
     take_kernel(workers[0], k);
-    if (!workers[0].taps->finite) return plan_stencil(grid.problem, isa_)->run(in, kernel, out, threads, poll);
+    if (!workers[0].taps->finite)
+      return plan_stencil(grid.problem, isa_)->run(in, kernel, out, threads, poll);
   }
   std::shared_ptr<const Spectrum> shared;
   if (grid.kernels == 1) shared = spectrum_of(*workers[0].taps, workers[0].w);

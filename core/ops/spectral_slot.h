@@ -24,11 +24,11 @@ template <class T>
 struct Slot {
   BlockItem item;
   bool present = false;
-  bool direct = false;    // computed by the direct method instead
-  int64_t broken = 0;     // samples that are not finite
-  T largest = 0;          // |x|
-  double squares = 0;     // sum of squares
-  int exponent = 0;       // the samples stand multiplied by 2^exponent
+  bool direct = false;  // computed by the direct method instead
+  int64_t broken = 0;   // samples that are not finite
+  T largest = 0;        // |x|
+  double squares = 0;   // sum of squares
+  int exponent = 0;     // the samples stand multiplied by 2^exponent
 
   bool zero() const { return largest == T(0); }
   // Whether the results come from the transform.

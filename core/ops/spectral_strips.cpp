@@ -97,7 +97,8 @@ class SpectralStrips final : public SpectralEngine<T> {
       std::fill(m.strip, m.strip + strip_numbers(), T(0));
       for (int64_t y = 0; y < rows_; ++y)
         for (int64_t part = 0; part < parts; ++part)
-          std::copy_n(m.z + part * points + y * columns_ + x, n, m.strip + row_at_[size_t(y)] + part * lanes_);
+          std::copy_n(m.z + part * points + y * columns_ + x, n,
+                      m.strip + row_at_[size_t(y)] + part * lanes_);
       strip_forward(x, m);
       strip_to_lines(x, n, m.strip, spectrum, m);
     }
@@ -121,7 +122,8 @@ class SpectralStrips final : public SpectralEngine<T> {
 
  private:
   struct Buffers {
-    T *z, *strip, *zeros, *waste, *row;  // a group of lines after the other; a strip; `lanes` numbers to read, to write
+    T *z, *strip, *zeros, *waste,
+        *row;  // a group of lines after the other; a strip; `lanes` numbers to read, to write
   };
   Buffers buffers(SpectralWorkspace<T>& w) const {
     T* z = static_cast<T*>(w.memory.data());
@@ -178,7 +180,8 @@ class SpectralStrips final : public SpectralEngine<T> {
     std::vector<int64_t> all;
     for (const Fourier<T>& f : leading_) all.push_back(f.n());
     for (size_t a = leading_.size(); a-- > 0;)
-      for_lines(a, all.data(), [&](int64_t at) { b_.table.forward(m.strip + at, pitch_[a], leading_[a].stages()); });
+      for_lines(a, all.data(),
+                [&](int64_t at) { b_.table.forward(m.strip + at, pitch_[a], leading_[a].stages()); });
     if (folded_) twist(x, m.strip, false);
   }
 
@@ -186,7 +189,8 @@ class SpectralStrips final : public SpectralEngine<T> {
   void strip_inverse(int64_t x, const int64_t* results, const Buffers& m) const {
     if (folded_) twist(x, m.strip, true);
     for (size_t a = 0; a < leading_.size(); ++a)
-      for_lines(a, results, [&](int64_t at) { b_.table.inverse(m.strip + at, pitch_[a], leading_[a].stages()); });
+      for_lines(a, results,
+                [&](int64_t at) { b_.table.inverse(m.strip + at, pitch_[a], leading_[a].stages()); });
   }
 
   void strip_to_lines(int64_t x, int64_t n, const T* strip, T* z, const Buffers& m) const {
@@ -224,7 +228,8 @@ class SpectralStrips final : public SpectralEngine<T> {
       if (!slot.present) continue;
       b_.grid.locate(kernel, item, slot.item);
       const char** lines = w.lines.data() + s * rows_;
-      for (int64_t y = 0; y < rows_; ++y) lines[y] = folded_ ? line_of(slot.item, 0, arrays.in) : line_of(slot.item, y, arrays.in);
+      for (int64_t y = 0; y < rows_; ++y)
+        lines[y] = folded_ ? line_of(slot.item, 0, arrays.in) : line_of(slot.item, y, arrays.in);
     }
   }
 
@@ -269,7 +274,8 @@ class SpectralStrips final : public SpectralEngine<T> {
           balance(w.slots[0], w.slots[1]);
         else
           w.slots[0].exponent = safe_exponent(w.slots[0].largest);
-        if (std::any_of(w.slots.begin(), w.slots.end(), [](const Slot<T>& s) { return s.exponent != 0; })) continue;
+        if (std::any_of(w.slots.begin(), w.slots.end(), [](const Slot<T>& s) { return s.exponent != 0; }))
+          continue;
       }
       break;
     }
@@ -291,7 +297,8 @@ class SpectralStrips final : public SpectralEngine<T> {
     double squares = 0;
     if (!measure(half, largest, squares)) {
       for (int64_t y = 0; y < rows_; ++y)
-        for (int64_t l = 0; l < n; ++l) take_out(m.strip + row_at_[size_t(y)] + s * lanes_ + l, s, y, x + l, w);
+        for (int64_t l = 0; l < n; ++l)
+          take_out(m.strip + row_at_[size_t(y)] + s * lanes_ + l, s, y, x + l, w);
       largest = 0, squares = 0;
       measure(half, largest, squares);
     }
@@ -299,11 +306,13 @@ class SpectralStrips final : public SpectralEngine<T> {
     slot.squares += squares;
   }
 
-  void load_row(const Slot<T>& slot, const char* line, int64_t s, int64_t y, int64_t x, int64_t n, const Buffers& m) const {
+  void load_row(const Slot<T>& slot, const char* line, int64_t s, int64_t y, int64_t x, int64_t n,
+                const Buffers& m) const {
     T* to = m.strip + row_at_[size_t(y)] + s * lanes_;
     const int64_t before = folded_ ? y * columns_ : 0;
     const BlockSpan* span = slot.present ? &slot.item.spans.back() : nullptr;
-    const int64_t usable = span && line != nothing() ? std::clamp<int64_t>(span->needed - before - x, 0, n) : 0;
+    const int64_t usable =
+        span && line != nothing() ? std::clamp<int64_t>(span->needed - before - x, 0, n) : 0;
     T* row = parts_ == 1 ? to : m.row;
     const T* from = usable > 0 ? reader_.at(line, span->window + before + x, usable) : nullptr;
     if (from)
@@ -325,7 +334,8 @@ class SpectralStrips final : public SpectralEngine<T> {
   // Of one block's columns in the strip; false where a sample is not finite.
   bool measure(const T* half, T& largest, double& squares) const {
     T most[kMostLanes] = {}, sums[kMostLanes] = {};
-    for (int64_t h = 0; h < parts_; ++h) b_.table.measure(half + h * lanes_, pair(), strip_pairs_, most, sums);
+    for (int64_t h = 0; h < parts_; ++h)
+      b_.table.measure(half + h * lanes_, pair(), strip_pairs_, most, sums);
     for (int64_t l = 0; l < lanes_; ++l) {
       largest = std::max(largest, most[l]);
       squares += double(sums[l]);
@@ -339,8 +349,8 @@ class SpectralStrips final : public SpectralEngine<T> {
     Slot<T>& slot = w.slots[size_t(s)];
     const int shrink = -slot.exponent;
     if (slot.broken < most_broken(slot.item))
-      w.broken.push_back({s, row, column, std::ldexp(*sample, shrink),
-                          imaginary ? std::ldexp(*imaginary, shrink) : T(0)});
+      w.broken.push_back(
+          {s, row, column, std::ldexp(*sample, shrink), imaginary ? std::ldexp(*imaginary, shrink) : T(0)});
     if (++slot.broken > most_broken(slot.item)) slot.direct = true;
     *sample = T(0);
     if (imaginary) *imaginary = T(0);
@@ -379,7 +389,8 @@ class SpectralStrips final : public SpectralEngine<T> {
     }
   }
 
-  void resize_results(const Slot<T>& slot, int64_t s, const KernelSpectrum<T>& kernel, const Buffers& m) const {
+  void resize_results(const Slot<T>& slot, int64_t s, const KernelSpectrum<T>& kernel,
+                      const Buffers& m) const {
     T* half = m.strip + s * lanes_;
     for (int64_t h = 0; h < parts_; ++h) {
       if (slot.zero()) {
@@ -391,7 +402,8 @@ class SpectralStrips final : public SpectralEngine<T> {
   }
 
   // Adds the products of one sample to the strip's results whose windows hold it.
-  void repair(const Broken<T>& x, int64_t first, int64_t n, const KernelSpectrum<T>& kernel, const Buffers& m) const {
+  void repair(const Broken<T>& x, int64_t first, int64_t n, const KernelSpectrum<T>& kernel,
+              const Buffers& m) const {
     const std::vector<BlockAxis>& axes = b_.grid.axes;
     const bool complex_kernel = b_.grid.problem.complex_kernel;
     const int64_t leading = b_.grid.problem.taps() / axis_.axis.taps, parts = complex_kernel ? 2 : 1;
@@ -469,7 +481,8 @@ class SpectralStrips final : public SpectralEngine<T> {
   Fourier<T> line_;
   std::vector<Fourier<T>> leading_;
   int64_t lanes_, parts_;
-  std::vector<int64_t> pitch_, row_at_;  // pairs between points of a leading axis; where rows stand in a strip
+  std::vector<int64_t> pitch_,
+      row_at_;  // pairs between points of a leading axis; where rows stand in a strip
   int64_t strip_pairs_, groups_, group_pitch_;
   std::vector<T> across_[2], base_[2];
 };

@@ -44,8 +44,7 @@ void for_each_tap(const BlockGrid& grid, F f) {
       size *= axes[a].points;
     }
     for (int64_t t = 0; t < line.axis.taps; ++t)
-      f(outer * line.axis.taps + t,
-        row * line.points + (line.points - t * line.axis.dilation) % line.points);
+      f(outer * line.axis.taps + t, row * line.points + (line.points - t * line.axis.dilation) % line.points);
   }
 }
 
