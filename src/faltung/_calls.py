@@ -19,6 +19,7 @@ from ._missing import find_mask, perform
 from ._operands import out_array, prepared
 from ._recipe import Recipe, recipe
 from ._tuning import CACHED_CALLS
+from ._ways import Choice
 
 Array: TypeAlias = NDArray[Any]
 
@@ -52,10 +53,16 @@ def call(
 
 
 def remember(
-    a: Array, k: Array, options: tuple[Any, ...], out: Any, how: Recipe, workers: int | None
+    a: Array,
+    k: Array,
+    options: tuple[Any, ...],
+    out: Any,
+    how: Recipe,
+    workers: int | None,
+    choice: Choice | None = None,
 ) -> None:
     """Later calls with arrays of this shape, strides and type run without passing through Python."""
-    bound = how.bound(a, k, out, workers)
+    bound = how.bound(a, k, out, workers, choice)
     if bound is not None:
         calls.add(a, k, options, out, *bound)
 

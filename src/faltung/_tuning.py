@@ -20,3 +20,34 @@ CALL_SECONDS = 2e-6
 
 # Decisions that the cache of calls keeps at most.
 CACHED_CALLS = 1024
+
+# Auto looks beyond the direct method where that is predicted to take longer, and splits a kernel where that
+# could win more than the split costs.
+CHOICE_SECONDS = 30e-6
+SPLIT_SECONDS = 20e-6
+# Factors and spectra of kernels up to this size are kept for calls; those of plans always.
+KEPT_KERNEL_BYTES = 4096
+
+# Working memory of one thread: what any method may use, and what direct and separable do use at most.
+LEAST_SCRATCH = 1 << 20
+DIRECT_BYTES = 3 << 19
+SEPARABLE_BYTES = 3 << 19
+
+# Separable, seconds of one thread a sample: for every pass, every tap of it, and the store; by the bytes of
+# the type that computes.
+SEPARABLE_SECONDS = 3e-6
+SEPARABLE_TAP = {
+    4: {"pass": 1.0e-10, "tap": 1.0e-11, "store": 1.0e-10},
+    8: {"pass": 2.0e-10, "tap": 2.0e-11, "store": 2.0e-10},
+}
+
+# Spectral, seconds of one thread a point of a complex block for forward, multiply and inverse: a constant and
+# a part for each doubling, where lanes hold blocks side by side and where a block fills them; more where it
+# outgrows the cache. By the bytes of a real number of the transform.
+LANES_BYTES = 1 << 20
+SPECTRAL_CACHE = 3 << 19
+SPECTRAL_SECONDS = 3e-6
+SPECTRAL_POINT = {
+    4: {"lanes": 0.6e-9, "lanes_log": 0.15e-9, "block": 1.2e-9, "block_log": 0.2e-9, "far": 1.0e-9},
+    8: {"lanes": 1.2e-9, "lanes_log": 0.3e-9, "block": 2.4e-9, "block_log": 0.4e-9, "far": 2.0e-9},
+}
