@@ -1,8 +1,8 @@
 """MATLAB's functions by their documentation, for comparison: small, slow, by NumPy's padding and sums alone.
 
-``conv2`` keeps, under ``'same'``, the central part, which begins at the (1-based) index ceil((K + 1)/2) of the
-full result; ``imfilter`` correlates unless ``'conv'`` is given, and is written for odd kernels only, whose
-centre is nobody's choice.
+``conv2`` keeps, under ``'same'``, the central part, which begins at the (1-based) index ceil((K + 1)/2) of
+the full result; ``imfilter`` correlates unless ``'conv'`` is given, and is written for odd kernels only,
+whose centre is nobody's choice.
 """
 
 from __future__ import annotations
