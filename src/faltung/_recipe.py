@@ -283,8 +283,10 @@ class Recipe:
     @cached_property
     def direct_seconds(self) -> float:
         """Predicted time of the direct method on one thread."""
-        rate = _tuning.DIRECT_RATE[8 * self.part_bytes]
-        return _tuning.CALL_SECONDS + max(self.products / rate, self.traffic / _tuning.COPY_RATE)
+        output, tap = _tuning.DIRECT[self.part_bytes][min(len(self.lengths), 3)]
+        factor = self.products // max(self.size * self.taps, 1)  # of complex operands
+        work = self.size * factor * (output + tap * self.taps)
+        return _tuning.CALL_SECONDS + max(work, self.traffic / _tuning.COPY_RATE)
 
     @property
     def reference_seconds(self) -> float:

@@ -38,11 +38,9 @@ def choose_blocks(
     """
     best = None
     for block in _candidates(outputs, reach, lanes):
-        tiling = _tiling(block, outputs, reach, batch, item, packs, lanes)
-        if tiling.scratch > limit:
-            continue
-        if best is None or tiling.seconds < best.seconds:
-            best = tiling
+        found = tiling(block, outputs, reach, batch, item, packs, lanes)
+        if found.scratch <= limit and (best is None or found.seconds < best.seconds):
+            best = found
     return best
 
 
@@ -51,9 +49,10 @@ def side_by_side(block: Shape, item: int, lanes: int) -> bool:
     return len(block) == 1 and 2 * item * lanes * block[0] <= _tuning.LANES_BYTES
 
 
-def _tiling(
+def tiling(
     block: Shape, outputs: Shape, reach: Shape, batch: int, item: int, packs: bool, lanes: int
 ) -> Blocks:
+    """The cost of tiling by blocks of one size."""
     points = prod(block)
     blocks = batch * prod(ceil(n / (b - r + 1)) for n, b, r in zip(outputs, block, reach, strict=True))
     transforms = ceil(blocks / 2) if packs else blocks

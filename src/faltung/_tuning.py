@@ -10,13 +10,16 @@ from __future__ import annotations
 PARALLEL_SECONDS = 30e-6
 RELEASE_SECONDS = 10e-6
 
-# Multiply-adds a second of one thread by the direct method, by the bits of the type that computes; these only
-# predict.
-DIRECT_RATE = {32: 65e9, 64: 32e9, 0: 6e9}
+# Direct, seconds of one thread an output and a tap of it (four times as much where both operands are complex),
+# by the bytes of the type that computes and the number of axes.
+DIRECT = {
+    4: {0: (3.0e-10, 1.28e-11), 1: (3.0e-10, 1.28e-11), 2: (2.6e-10, 1.28e-11), 3: (1.2e-9, 2.1e-11)},
+    8: {0: (5.5e-10, 2.4e-11), 1: (5.5e-10, 2.4e-11), 2: (5.5e-10, 2.5e-11), 3: (2.3e-9, 3.8e-11)},
+}
 REFERENCE_RATE = 40e6
 # Bytes a second that one thread moves, and the fixed cost of a call.
 COPY_RATE = 20e9
-CALL_SECONDS = 2e-6
+CALL_SECONDS = 1e-6
 
 # Decisions that the cache of calls keeps at most.
 CACHED_CALLS = 1024
