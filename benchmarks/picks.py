@@ -1,4 +1,4 @@
-"""How often the planner picks the fastest method, and what a wrong pick costs: ``python -m benchmarks.picks``.
+"""How often auto picks the fastest method, and what a wrong pick costs: ``python -m benchmarks.picks``.
 
 300 problems of every rank, type, size and kernel: each runs by every method that keeps the promise, in turn,
 on one thread; the pick of ``method="auto"`` is compared with the fastest.
@@ -67,6 +67,10 @@ def cases() -> Iterator[Case]:
             yield Case((16, 200, 200), (k, k), dtype, precision, False, {"axes": (1, 2)})
             yield Case((600, 600), (k, k), dtype, precision, False, {"stride": 2})
             yield Case((600, 600), (k, k), dtype, precision, False, {"boundary": "reflect"})
+    for dtype in ("complex64", "complex128"):
+        for n in (30000, 10**6):
+            for k in (15, 200, 3000):
+                yield Case((n,), (k,), dtype, "highest", False, {})
     for n, k in ((256, 9), (256, 31), (1000, 15), (1000, 51)):
         yield Case((n, n), (k, k), "complex64", "highest", False, {})
         yield Case((n, n), (k, k), "uint8", "highest", True, {})

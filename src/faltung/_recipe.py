@@ -90,6 +90,11 @@ class Recipe:
             return _ways.choose(self, k, keep)
         return self._usual
 
+    def extra_bytes(self, k: Array, workers: int | None) -> int:
+        """What a run takes at most beyond its operands and its result."""
+        way = self.choose(k).way
+        return way.extra_bytes * (workers or _core.num_threads()) + way.spectrum
+
     def kernel_of(self, k: Array) -> Array:
         """The taps of one kernel with its convolved axes in the order of the array's."""
         axes = self.request.kernel_axes

@@ -10,7 +10,7 @@ from __future__ import annotations
 PARALLEL_SECONDS = 30e-6
 RELEASE_SECONDS = 10e-6
 
-# Direct, seconds of one thread an output and a tap of it (four times as much where both operands are complex),
+# Direct: seconds of one thread an output and a tap of it, four times as much where both operands are complex,
 # by the bytes of the type that computes and the number of axes.
 DIRECT = {
     4: {0: (3.0e-10, 1.28e-11), 1: (3.0e-10, 1.28e-11), 2: (2.6e-10, 1.28e-11), 3: (1.2e-9, 2.1e-11)},
