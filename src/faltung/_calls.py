@@ -38,7 +38,7 @@ def call(
     """A call that `calls` does not know."""
     if memory_limit is not None or progress is not None or is_path(a) or is_path(out):
         return call_in_blocks(a, k, options, out, mask, memory_limit, progress)
-    samples, weak, restore = to_array("a", a)
+    samples, weak, restore = to_array("a", a, masked=True)
     missing = find_mask(a, mask, samples)
     taps, kernel_weak, _ = to_array("k", k)
     request, workers = _describe.described(samples, weak, taps, kernel_weak, options, missing is not None)

@@ -220,7 +220,7 @@ class Plan:
         if y is not None:
             return y
         request = self._recipe.request
-        a, weak, restore = to_array("x", x)
+        a, weak, restore = to_array("x", x, masked=True)
         if weak:
             a = _in_type(a, request.dtype)
         if a.dtype != request.dtype:

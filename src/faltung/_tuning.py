@@ -54,3 +54,9 @@ SPECTRAL_POINT = {
     4: {"lanes": 0.6e-9, "lanes_log": 0.15e-9, "block": 1.2e-9, "block_log": 0.2e-9, "far": 1.0e-9},
     8: {"lanes": 1.2e-9, "lanes_log": 0.3e-9, "block": 2.4e-9, "block_log": 0.4e-9, "far": 2.0e-9},
 }
+
+# Missing data: outputs of a strip of elementwise work; the weight below which spectral outputs are made again
+# term by term, in boxes of this side by the number of convolved axes.
+MISSING_STRIP = 8192
+THIN_WEIGHT = 2.0**-8
+BOX_SIDES = {1: 1024, 2: 48, 3: 16}
