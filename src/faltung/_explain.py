@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from html import escape
 from math import floor, log10
 from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 from . import _ways
-from ._dtype import is_integer
-from ._precision import error_units
 from ._recipe import Recipe
-from ._recipe import recipe as make_recipe
 from ._ways import Choice, Refusal, Way
 
 Array: TypeAlias = NDArray[Any]
@@ -100,25 +95,6 @@ def _promise(how: Recipe, way: Way) -> str:
     if way.method == "spectral":
         return "highest + 2^-44 X Σ|k|" if way.local else "high"
     return "highest"
-
-
-def error_bound(how: Recipe, a: Array, k: Array) -> Array:
-    """The bound of "highest" at every output, in units of the result; `Plan.error_bound` has the formula."""
-    request, n = how.request, how.terms
-    if how.exact and is_integer(how.out_dtype):
-        return np.zeros(how.out_shape)
-    double, fill = np.dtype(np.float64), np.abs(np.frombuffer(request.fill, request.dtype)[:1])
-    absolute = replace(
-        request, dtype=double, kernel_dtype=double, weak=False, kernel_weak=False, result=None,
-        fill=fill.astype(float).tobytes(),
-    )  # fmt: skip
-    total = make_recipe(absolute).run(np.abs(a).astype(float), np.abs(k).astype(float), None, None)
-    unit, lost = (2.0**-53, -(-n // 2) * 2.0**-1074) if how.double else (2.0**-24, n * 2.0**-150)
-    bound = error_units(n) * unit * total + lost
-    half = {"float16": (2.0**-11, 2.0**-25), "bfloat16": (2.0**-8, 2.0**-134)}.get(how.out_dtype.name)
-    if half:
-        return bound + half[0] * (total + bound) + half[1]
-    return bound + 0.5 if is_integer(how.out_dtype) else bound
 
 
 def title(recipe: Recipe) -> str:

@@ -13,11 +13,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from ._bound import error_bound
 from ._calls import calls, remember
 from ._describe import described_shape
 from ._dtype import DType, Sample, as_dtype
 from ._errors import FaltungTypeError, FaltungValueError, with_shapes
-from ._explain import Explanation, error_bound, explain, title
+from ._explain import Explanation, explain, title
 from ._kinds import to_array
 from ._missing import find_mask, perform
 from ._normalize import PerAxis
@@ -188,7 +189,7 @@ class Plan:
         set_once("_measured", measured)
         set_once("_choice", choice)
         set_once("_taps", frozen if choice.factors is None else choice.factors)
-        set_once("_key", (how.serial, choice.way, workers))
+        set_once("_key", (how.serial, choice.way.method, choice.way.terms, workers))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(
@@ -283,10 +284,34 @@ class Plan:
         """The largest error that any output of `plan(x)` may have, output by output.
 
         (1.1 min(n, 256) + ceil(n / 256) + 20) u S + n t, with S = sum |x| |k|, n the terms of a sum, u the
-        unit roundoff and t half the smallest number of the type that sums; 0 for integers. Half types and
-        rounding to integers add what the store loses.
+        unit roundoff and t half the smallest number of the type that sums; 0 for integers. The spectral
+        method adds c X sum |k|, X the largest finite |x| that may share a block with the window, c = 2^-44,
+        or 2^-14 by float32. A result of another type than the one that sums adds what the store loses.
+        Infinite where nothing is promised: a window with a sample that is not finite, an overflow.
+
+        Parameters
+        ----------
+        x : array_like
+            The samples.
+
+        Returns
+        -------
+        ndarray
+            float64, of the shape of the result.
+
+        Examples
+        --------
+        >>> import faltung as fl
+        >>> plan = fl.plan_convolve((3,), [0.25, 0.5, 0.25], "same", dtype="float32")
+        >>> plan.error_bound([1, 2, 3]) / 2**-24  # 24.3 times 1, 2 and 2
+        array([24.3, 48.6, 48.6])
         """
-        return error_bound(self._recipe, np.asarray(x, self._recipe.request.dtype), self._kernel)
+        request = self._recipe.request
+        samples = np.asarray(x, request.dtype)
+        if samples.shape != request.shape:
+            message = "`x` must have exactly the plan's shape; make a plan for this one."
+            raise FaltungValueError(with_shapes(message, x=samples.shape, plan=request.shape))
+        return error_bound(self._recipe, samples, self._kernel, self.method, self.block, request.precision)
 
     def with_weights(self, k: Any) -> Plan:
         """The same plan with another kernel of the same shape and data type."""
