@@ -122,7 +122,20 @@ def overflow_error(recipe: Recipe, a: Array, k: Array, workers: int | None) -> E
             f"the result at index {index} is {value}, beyond {recipe.out_dtype}; pass "
             f"`dtype=np.{holding(*ends)}`, which holds every result, or `overflow='saturate'` or 'wrap'."
         )
-    raise AssertionError("a value was reported as out of range, and none is")
+    return _rounded_error(recipe, y)
+
+
+def _rounded_error(recipe: Recipe, y: Array) -> Exception:
+    """A value so near the end of the range that it rounds beyond by one method and not by another."""
+    floor, ceiling = integer_range(recipe.out_dtype)
+    nearest = np.minimum(y - float(floor), float(ceiling) - y)
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmin(nearest)), y.shape))
+    value = floor - 1 if y[index] - float(floor) < float(ceiling) - y[index] else ceiling + 1
+    return FaltungOverflowError(
+        f"the result at index {index} rounds to {value}, beyond {recipe.out_dtype}; pass "
+        f"`dtype=np.{holding(floor, value) if value > 0 else holding(value, ceiling)}` or "
+        "`overflow='saturate'`."
+    )
 
 
 def _finite(value: float, otherwise: int) -> int:
