@@ -207,7 +207,7 @@ class Recipe:
         With a `choice` the taps are those of a plan.
         """
         if self.request.nan_policy == "raise":
-            _refuse_nan(a=a, k=k)
+            refuse_nan(a=a, k=k)
         how = _Run(choice or self.choose(k), choice is not None, workers)
         compute, store = self._how(a, k, how.way)
         may_fail = store == "raise" or (store not in ("cast", "fits") and not self._never_nan(a, k))
@@ -335,7 +335,8 @@ def _natural(a: Sample, k: Sample, forced: bool) -> DType:
     return np.dtype(np.int64 if "uint64" in (a.dtype.name, k.dtype.name) else np.float32)
 
 
-def _refuse_nan(**arrays: Array) -> None:
+def refuse_nan(**arrays: Array) -> None:
+    """An error where an array holds NaN, which names the array and the place."""
     for name, array in arrays.items():
         if not _dtype.is_integer(array.dtype) and bool(np.isnan(array).any()):
             where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
