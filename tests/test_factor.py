@@ -1,4 +1,4 @@
-"""`_factor.split`: what it finds, what it refuses, and what it says of errors, against exact arithmetic."""
+"""`_factor.split` and `kernels.separate`: what they find, refuse and say of errors, by exact arithmetic."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import faltung as fl
 from faltung import kernels
 from faltung._factor import Factors, split
 from faltung._outer import growth, missing, relative_error
@@ -310,3 +311,114 @@ def test_exponents_of_scaled_factors_are_whole() -> None:
     assert unscaled is not None
     np.testing.assert_array_equal(np.ldexp(found.terms[0][1], 12), unscaled.terms[0][1])
     assert frexp(abs(found.terms[0][0]).max())[1] == -1
+
+
+# ---- separate
+
+
+def test_separate_finds_what_convolve_uses() -> None:
+    k = np.outer([1.0, 2, 3, 2, 1], [0.1, 0.5, 0.2, 0.7])
+    found = kernels.separate(k)
+    assert found.exact and found.rank == 1 and found.shape == (5, 4) and len(found.factors[0]) == 2
+    np.testing.assert_allclose(np.asarray(found), k, rtol=1e-15)
+    assert found.error.relative <= 4 * 2.0**-53 and found.error.absolute <= 4 * 2.0**-53 * k.max()
+    assert kernels.Separable(*found.factors[0]).shape == k.shape
+    with pytest.raises(ValueError, match="read-only"):
+        found.factors[0][0][0] = 1
+
+
+def test_separate_keeps_known_and_whole_factors() -> None:
+    for k in (
+        kernels.sobel(0),
+        kernels.gaussian(2, ndim=3),
+        kernels.box((3, 7)),
+        kernels.Separable([1, 5, 2]),
+    ):
+        found = kernels.separate(k)
+        assert found.exact and found.rank == 1
+        assert k.factors is not None
+        for one, other in zip(found.factors[0], k.factors, strict=True):
+            assert one is other
+    plus = np.zeros((9, 9), np.int64)
+    plus[4], plus[:, 4] = 3, 2
+    found = kernels.separate(plus)
+    assert found.exact and found.rank == 2 and found.error == (0, 0)
+    assert all(factor.dtype == np.int64 for term in found.factors for factor in term)
+    np.testing.assert_array_equal(np.asarray(found), plus)
+    assert np.asarray(found, dtype=np.float32).dtype == np.float32
+
+
+def test_separate_knows_single_precision() -> None:
+    k = kernels.gaussian(2).taps.astype(np.float32)
+    assert kernels.separate(k).exact and kernels.separate(k).rank == 1
+    assert 2.0**-30 < kernels.separate(k).error.relative < 4 * 2.0**-24
+    wide = kernels.separate(k.astype(np.float64))  # the same numbers, now meant to the last digit of float64
+    assert not wide.exact and wide.rank > 1
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 9, None])
+def test_separate_is_the_best_in_two_axes(limit: int | None) -> None:
+    k = np.random.default_rng(0).standard_normal((9, 12))
+    found = kernels.separate(k, max_terms=limit)
+    assert not found.exact and found.rank == min(limit or 9, 9)
+    sizes = np.linalg.svd(k, compute_uv=False)
+    misses = np.asarray(found) - k
+    assert np.linalg.norm(misses) == pytest.approx(np.linalg.norm(sizes[found.rank :]), abs=1e-13)
+    assert found.error.absolute == pytest.approx(abs(misses).max(), abs=1e-14)
+    assert found.error.relative == pytest.approx(abs(misses / k).max(), rel=1e-6, abs=1e-12)
+
+
+def test_separate_takes_fewer_terms_than_it_could() -> None:
+    k = kernels.gaussian(1, truncate=8).taps + kernels.gaussian(2).taps
+    exact, near = kernels.separate(k), kernels.separate(k, max_terms=1)
+    assert exact.exact and exact.rank == 2 and exact.error.relative < 1e-15
+    assert not near.exact and near.rank == 1 and 1e-3 < near.error.absolute < 0.1
+    product = kernels.separate(np.outer([1.0, 2], [3, 4]), max_terms=5)
+    assert product.exact and product.rank == 1
+
+
+@pytest.mark.parametrize("terms", [1, 2, 3])
+def test_separate_in_three_axes(terms: int) -> None:
+    k = reduce(np.add, [outer(smooth(6, 7, 8, sign=False, seed=n)) for n in range(terms)])
+    whole = kernels.separate(k)
+    np.testing.assert_allclose(np.asarray(whole), k, rtol=0, atol=1e-13)
+    few = kernels.separate(k, max_terms=terms)
+    assert few.rank == terms and few.error.absolute < 1e-2 * k.max()
+    assert few.exact == (terms == 1)
+    noise = k + 0.01 * np.random.default_rng(1).standard_normal(k.shape)
+    near = kernels.separate(noise, max_terms=terms)
+    assert np.linalg.norm(np.asarray(near) - noise) < 0.011 * np.sqrt(k.size)
+
+
+def test_separate_errors_tell_the_scale() -> None:
+    k = np.random.default_rng(0).standard_normal((5, 6))
+    for scale in (1e300, 1e-300):
+        found = kernels.separate(k * scale, max_terms=2)
+        assert found.error.absolute == pytest.approx(kernels.separate(k, max_terms=2).error.absolute * scale)
+    missed = kernels.separate(kernels.laplacian(), max_terms=1)
+    assert missed.error.relative == inf and not missed.exact
+    assert kernels.separate(np.zeros((3, 4))).error == (0, 0)
+    assert kernels.separate([3, -1, 2]).exact and kernels.separate([3, -1, 2]).rank == 1
+
+
+def test_a_separation_convolves_as_its_kernel() -> None:
+    k = kernels.log(2)
+    found = kernels.separate(k)
+    a = np.random.default_rng(0).standard_normal((40, 41))
+    parts = [fl.convolve(a, kernels.Separable(*term), "same", boundary="wrap") for term in found.factors]
+    np.testing.assert_allclose(
+        reduce(np.add, parts), fl.convolve(a, k, "same", boundary="wrap"), rtol=0, atol=1e-13
+    )
+
+
+def test_a_separation_says_what_it_is() -> None:
+    assert repr(kernels.separate(kernels.sobel(0))) == (
+        "rank 1 of a 3x3 kernel: 6 instead of 9 products a sample, every tap to 0 of itself"
+    )
+    assert repr(kernels.separate(kernels.laplacian(), max_terms=1)).startswith(
+        "rank 1 of a 3x3 kernel: 6 instead of 9 products a sample, no tap off by more than "
+    )
+    with pytest.raises(ValueError, match="`copy`"):
+        np.asarray(kernels.separate(kernels.sobel(0)), copy=False)
+    with pytest.raises(AttributeError):
+        kernels.separate([1]).exact = False  # type: ignore[misc]

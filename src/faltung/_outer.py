@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from math import inf
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,9 @@ Term: TypeAlias = tuple[Array, ...]
 _COARSE = 2.0**-40  # products rounded to float64 are as good as exact for units above
 
 
-def outer(term: Sequence[Array]) -> Array:
+def outer(factors: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """The array whose entries are the products of one tap of every factor."""
-    product: Array = reduce(np.multiply.outer, term)
+    product: NDArray[Any] = reduce(np.multiply.outer, factors)
     return product
 
 
