@@ -67,9 +67,3 @@ THIN_BOX = 2048
 BLOCK_SECONDS = 0.1
 MAP_RATE = 12e9
 LOOK_BYTES = 1 << 20
-
-# Block by block: seconds of a box where somebody waits for progress, bytes a second that pages of mapped files come
-# and go at, and samples looked at in one go for NaN.
-BLOCK_SECONDS = 0.1
-MAP_RATE = 12e9
-LOOK_BYTES = 1 << 20
