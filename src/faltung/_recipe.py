@@ -339,11 +339,15 @@ def refuse_nan(**arrays: Array) -> None:
     """An error where an array holds NaN, which names the array and the place."""
     for name, array in arrays.items():
         if not _dtype.is_integer(array.dtype) and bool(np.isnan(array).any()):
-            where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
-            raise FaltungValueError(
-                f"`{name}` holds NaN (at index {where}) and `nan_policy` is 'raise'; remove it or pass "
-                "`nan_policy='propagate'`."
-            )
+            raise nan_error(name, tuple(int(i) for i in np.argwhere(np.isnan(array))[0]))
+
+
+def nan_error(name: str, where: tuple[int, ...]) -> Exception:
+    """What to raise for a NaN under `nan_policy` "raise"."""
+    return FaltungValueError(
+        f"`{name}` holds NaN (at index {where}) and `nan_policy` is 'raise'; remove it or pass "
+        "`nan_policy='propagate'`."
+    )
 
 
 def _parts(a: DType, k: DType, out: DType) -> tuple[str, str, str]:
