@@ -248,11 +248,12 @@ struct Spectral {
     Part row(int64_t r) const { return {t.stages + t.columns, t.count - t.columns, 1, 0, r, step}; }
     int64_t ahead() const { return rows > 1 ? pitch : 0; }
 
-    // A single stage needs no columns: its rows are passed side by side. Where the rows begin in a few sets of the near cache a
-    // column would not stay in it: then every stage takes all of the line.
+    // A single stage needs no columns: its rows are passed side by side. And where rows begin at the same places of pages, a
+    // column would not stay in the near cache, and its loads would wait for stores that only look alike: then every stage
+    // takes all of the line.
     bool by_columns() const {
       const int64_t bytes = pitch * int64_t(sizeof(T)), spread_over = bytes & -bytes;
-      return t.columns > 1 && (t.gap != 0 || rows * spread_over <= 8 * 4096);
+      return t.columns > 1 && (t.gap != 0 || rows * spread_over <= 2 * 4096);
     }
   };
 
