@@ -1,8 +1,8 @@
 // Butterflies: transforms of 2, 3, 4, 5 and 8 points in registers.
 //
-// They take their points times w^p (p the index of the point): X[m] = sum over p of x[p] w^p exp(-2 pi i m p / r). The sum is a
-// polynomial in v = w exp(-2 pi i m / r), and for r = 4 and 8 it is halved into its even and odd powers, v^2 and v^4 being
-// shared. What remains is one operation, a + w b and a - w b, of six multiply-adds:
+// They take their points times w^p (p the index of the point): X[m] = sum over p of x[p] w^p exp(-2 pi i m p / r). The sum
+// is a polynomial in v = w exp(-2 pi i m / r), and for r = 4 and 8 it is halved into its even and odd powers, v^2 and v^4
+// being shared. What remains is one operation, a + w b and a - w b, of six multiply-adds:
 //   s = a + w b   four of them        a - w b = 2 a - s   two
 // Radix 8 is 72 multiply-adds (the textbook: 24 additions of pairs, 7 products, 2 rotations, 84 operations), radix 4 is 24.
 // Inverse transforms are the same with re and im exchanged at load and store.
@@ -109,8 +109,8 @@ FALTUNG_INLINE void turn_back_eighth(Pair<V>& a, Pair<V>& b, V c) {
   a = {a.re + c * difference, a.im - c * sum};
 }
 
-// In place; X[m] ends in x[Butterfly::at[m]]. `finish` is what remains after the first turns: of p and p + radix / 2, or where
-// the radix is odd of p and radix - p.
+// In place; X[m] ends in x[Butterfly::at[m]]. `finish` is what remains after the first turns: of p and p + radix / 2, or
+// where the radix is odd of p and radix - p.
 template <class T, int Bytes, int Radix>
 struct Butterfly;
 
