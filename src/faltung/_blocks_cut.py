@@ -18,7 +18,7 @@ the part has) are they gathered by their indices:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any, NamedTuple, TypeAlias
@@ -76,9 +76,7 @@ class Cut(NamedTuple):
         """The part of an array of the samples' shape."""
         whole = [along for along in self.source if isinstance(along, slice)]
         if len(whole) == len(self.source):
-            index: tuple[Any, ...] = (*whole, ...)
-            view: Array = array[index]
-            return view
+            return view(array, whole)
         part = np.empty(self.request.shape, array.dtype.newbyteorder("="))
         lengths = map(_length, self.source)
         pieces = [
@@ -93,9 +91,9 @@ class Cut(NamedTuple):
 
 def _taken(array: Array, source: tuple[slice | Array, ...]) -> Array:
     """Slices along some axes, indices along the others."""
-    if all(isinstance(along, slice) for along in source):
-        view: Array = array[source]
-        return view
+    whole = [along for along in source if isinstance(along, slice)]
+    if len(whole) == len(source):
+        return view(array, whole)
     each = zip(array.shape, source, strict=True)
     taken: Array = array[np.ix_(*(np.arange(n)[along] for n, along in each))]
     return taken
@@ -124,6 +122,27 @@ def cut(how: Recipe, box: Box) -> Cut:
     shape, kernel_shape = tuple(map(_length, source)), tuple(map(_length, taps))
     part_request = replace(request, shape=shape, kernel_shape=kernel_shape, padding=tuple(padding))
     return Cut(part_request, tuple(source), taps)
+
+
+def view(array: Array, box: Sequence[slice]) -> Array:
+    """A part of an array, which shares its memory; without axes too."""
+    index: tuple[Any, ...] = (*box, ...)
+    part: Array = array[index]
+    return part
+
+
+def sizes(box: Box) -> tuple[int, ...]:
+    """The lengths of a box."""
+    return tuple(map(_length, box))
+
+
+def halves(box: Box) -> tuple[Box, Box]:
+    """A box of several outputs, cut along its first axis that is longer than one."""
+    axis = next(i for i, n in enumerate(sizes(box)) if n > 1)
+    start, stop = box[axis].start, box[axis].stop
+    middle = (start + stop) // 2
+    first, second = slice(start, middle), slice(middle, stop)
+    return (*box[:axis], first, *box[axis + 1 :]), (*box[:axis], second, *box[axis + 1 :])
 
 
 def _length(along: Source) -> int:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._blocks_cut import Box, cut
 from ._dtype import DType, is_integer, part
 from ._errors import FaltungTypeError, FaltungValueError, with_shapes
 from ._kinds import own_mask, to_array
-from ._recipe import Recipe, recipe
-from ._request import Request
+from ._recipe import Recipe, recipe, refuse_nan
+from ._tuning import MISSING_BLOCK
 from ._ways import Choice
-from ._weighted import Weighted, one_sign
+from ._weighted import Weighted, fill_is_missing, one_sign
 
 Array: TypeAlias = NDArray[Any]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -59,18 +62,56 @@ def perform(
     if request.nan_policy == "omit" and not is_integer(request.dtype):
         nan = np.isnan(a)
         mask = nan if mask is None else mask | nan
-    open_ends = fill_is_missing(request)
-    if not open_ends and (mask is None or not mask.any()):
-        y = how.run(a, k, out, workers, choice)
-        return y, np.ones(how.out_shape, weight_dtype(how)) if request.return_weight else None
-    if mask is None:
+    if not fill_is_missing(request):
+        if mask is None or not mask.any():
+            y = how.run(a, k, out, workers, choice)
+            return y, np.ones(how.out_shape, weight_dtype(how)) if request.return_weight else None
+    elif mask is None:
         mask = np.zeros(request.shape, np.bool_)
-    weighted = Weighted(how, k, open_ends, workers)
-    directly = out is not None and weighted.fits(out) and not _touches(out, a, k, mask)
-    y, weight = weighted.run(without(a, mask), k, mask, out if directly else None, choice)
-    if not directly:
-        y = _stored(how, y, out, workers)
-    return y, weight.astype(weight_dtype(how), copy=False) if request.return_weight else None
+    return _in_blocks(how, a, k, mask, out, workers, choice)
+
+
+def _in_blocks(
+    how: Recipe, a: Array, k: Array, mask: Mask, out: Array | None, workers: int | None, choice: Choice | None
+) -> tuple[Array, Array | None]:
+    """Blocks of outputs, one after the other: what is between the convolutions stays in cache."""
+    request = how.request
+    whole = Weighted(how, k, workers)
+    in_place = out is not None and out.dtype == whole.dtype and out.flags.c_contiguous and out.flags.aligned
+    y = out if in_place and not _touches(out, a, k, mask) else np.empty(how.out_shape, whole.dtype)
+    weight = np.empty(how.out_shape, weight_dtype(how)) if request.return_weight else None
+    if request.nan_policy == "raise":
+        refuse_nan(a=without(a, mask), k=k)
+    if whole.spectral or how.size <= MISSING_BLOCK:
+        _, shares = whole.run(without(a, mask), mask, y, weight is not None, choice)
+        if weight is not None and shares is not None:
+            weight[...] = shares
+    else:
+        parts: dict[Any, Weighted] = {}
+        for box in _rows(how.out_shape):
+            part = cut(how, box)
+            key = part.request, tuple((taps.start, taps.stop) for taps in part.taps)
+            if key not in parts:
+                parts[key] = Weighted(recipe(part.request), k[part.taps], workers)
+            gone = part.read(mask)
+            _, shares = parts[key].run(without(part.read(a), gone), gone, y[box], weight is not None)
+            if weight is not None and shares is not None:
+                weight[box] = shares
+    return y if y is out else _stored(how, y, out, workers), weight
+
+
+def _rows(shape: tuple[int, ...]) -> Iterator[Box]:
+    """Contiguous boxes of about as many outputs as a cache holds."""
+    axis, size = 0, prod(shape[1:])
+    while size > MISSING_BLOCK:
+        axis += 1
+        size //= shape[axis]
+    step = MISSING_BLOCK // size
+    for index in np.ndindex(*shape[:axis]):
+        before = tuple(slice(i, i + 1) for i in index)
+        after = tuple(slice(0, n) for n in shape[axis + 1 :])
+        for first in range(0, shape[axis], step):
+            yield *before, slice(first, min(first + step, shape[axis])), *after
 
 
 def describe_missing(how: Recipe, k: Array) -> tuple[tuple[str, str], ...]:
@@ -82,13 +123,6 @@ def describe_missing(how: Recipe, k: Array) -> tuple[tuple[str, str], ...]:
     else:
         text = "4 sub-convolutions for taps of both signs, 5 where most of a kernel may be missing"
     return (("missing data", f"{text}; 1 where nothing is missing"),)
-
-
-def fill_is_missing(request: Request) -> bool:
-    """Whether what lies beyond a constant boundary is missing: it is NaN, and NaN is omitted."""
-    if request.nan_policy != "omit" or "constant" not in request.boundary or request.mode == "valid":
-        return False
-    return bool(np.isnan(np.frombuffer(request.fill, request.dtype)[:1]).any())
 
 
 def weight_dtype(how: Recipe) -> DType:

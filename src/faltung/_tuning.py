@@ -32,7 +32,7 @@ SPLIT_SECONDS = 20e-6
 KEPT_KERNEL_BYTES = 4096
 
 # Working memory of one thread: what any method may use, and what direct and separable do use at most.
-LEAST_SCRATCH = 1 << 20
+LEAST_SCRATCH = 2 << 20
 DIRECT_BYTES = 3 << 19
 SEPARABLE_BYTES = 3 << 19
 
@@ -55,8 +55,15 @@ SPECTRAL_POINT = {
     8: {"lanes": 1.2e-9, "lanes_log": 0.3e-9, "block": 2.4e-9, "block_log": 0.4e-9, "far": 2.0e-9},
 }
 
-# Missing data: outputs of a strip of elementwise work; the weight below which spectral outputs are made again
-# term by term, in boxes of this side by the number of convolved axes.
-MISSING_STRIP = 8192
+# Missing data: outputs of a block between whose convolutions all stays in cache, and of a strip of elementwise
+# work on it; the weight below which spectral outputs are made again term by term, in boxes of so many.
+MISSING_BLOCK = 1 << 18
+MISSING_STRIP = 1 << 14
 THIN_WEIGHT = 2.0**-8
-BOX_SIDES = {1: 1024, 2: 48, 3: 16}
+THIN_BOX = 2048
+
+# Block by block: seconds of a box where somebody waits for progress, bytes a second that pages of mapped files come
+# and go at, and samples looked at in one go for NaN.
+BLOCK_SECONDS = 0.1
+MAP_RATE = 12e9
+LOOK_BYTES = 1 << 20

@@ -83,12 +83,10 @@ def _fastest(how: Recipe, k: Array, keep: bool) -> Choice:
     best = Choice(plain(how, "direct"))
     if best.way.seconds < _tuning.CHOICE_SECONDS or not how.spec:
         return best
-    if not _READY:
-        return best
     other = spectral(how, k, keep)
     if isinstance(other, Choice) and other.way.seconds < best.way.seconds:
         best = other
-    if may_separate(how) and separable_seconds(how, 1) < best.way.seconds - _tuning.SPLIT_SECONDS:
+    if _READY and may_separate(how) and separable_seconds(how, 1) < best.way.seconds - _tuning.SPLIT_SECONDS:
         factored = separable(how, k)
         if isinstance(factored, Choice) and factored.way.seconds < best.way.seconds:
             best = factored
@@ -243,13 +241,18 @@ def blocks(how: Recipe) -> Blocks | None:
     if spec is None or not how.size:
         return None
     order = sorted(range(len(request.axes)), key=request.axes.__getitem__)  # as the core orders axes
-    ones = tuple((spec.output_size[i] - 1) * request.stride[i] + 1 for i in order)
-    reach = tuple((spec.kernel_size[i] - 1) * request.dilation[i] + 1 for i in order)
+    long = [i for i in order if spec.kernel_size[i] > 1] or order[-1:]  # the others are a batch
+    ones = tuple((spec.output_size[i] - 1) * request.stride[i] + 1 for i in long)
+    reach = tuple((spec.kernel_size[i] - 1) * request.dilation[i] + 1 for i in long)
     item = 8 if spectral_double(how) else 4
     lanes = LANES[_core.isa()] // item
-    batch = how.size // prod(spec.output_size)
-    limit = max(_tuning.LEAST_SCRATCH, how.size * how.out_dtype.itemsize // 2)
-    return choose_blocks(ones, reach, batch, item, not how.complex[0], lanes, limit)
+    batch = how.size // prod(spec.output_size[i] for i in long)
+    limit = max(_tuning.LEAST_SCRATCH, how.size * how.out_dtype.itemsize // 4)  # two threads: half the output
+    found = choose_blocks(ones, reach, batch, item, not how.complex[0], lanes, limit)
+    if found is None or len(long) == len(order):
+        return found
+    points = dict(zip(long, found.block, strict=True))
+    return found._replace(block=tuple(points.get(i, 1) for i in order))
 
 
 def _why_not_exact(how: Recipe, k: Array, tiling: Blocks) -> str | None:
