@@ -58,19 +58,14 @@ SpectralStrips<T>::SpectralStrips(const SpectralBasis<T>& basis, int64_t fold)
                                       1, kMostPanelStrips);
   in_size_ = parts_ * kItemSize[int(p.in)];
   out_size_ = parts_ * kItemSize[int(p.out)];
-  take_panel_ = take_columns_of<T, T>(b_.table.lanes, parts_ == 2);
-  take_ = nullptr;
-  give_ = nullptr;
-  if (reader_.side_by_side() && p.in == dtype_of<T>)
-    take_ = take_panel_;
-  else if (reader_.side_by_side() && p.in == DType::f32)
-    take_ = take_columns_of<T, float>(b_.table.lanes, parts_ == 2);
-  if (writer_.side_by_side() && axis_.axis.stride == 1) {
-    if (p.out == dtype_of<T>)
-      give_ = give_columns_of<T, T>(b_.table.lanes, parts_ == 2);
-    else if (p.out == DType::f32)
-      give_ = give_columns_of<T, float>(b_.table.lanes, parts_ == 2);
-  }
+  const bool complex = parts_ == 2;
+  const auto& take = complex ? b_.table.take_complex : b_.table.take;
+  const auto& give = complex ? b_.table.give_complex : b_.table.give;
+  take_panel_ = take[0];
+  if (reader_.side_by_side() && (p.in == dtype_of<T> || p.in == DType::f32))
+    take_ = take[p.in != dtype_of<T>];
+  if (writer_.side_by_side() && axis_.axis.stride == 1 && (p.out == dtype_of<T> || p.out == DType::f32))
+    give_ = give[p.out != dtype_of<T>];
   if (take_) {
     zero_row_.assign(size_t(columns_ * in_size_), std::byte{0});
     constant_row_ = zero_row_;

@@ -9,7 +9,6 @@
 // exp(-2 pi i k1 n2 / points).
 #pragma once
 #include "core/ops/fourier.h"
-#include "core/ops/spectral_columns.h"
 #include "core/ops/spectral_engine.h"
 
 namespace faltung {
@@ -69,7 +68,7 @@ class SpectralStrips final : public SpectralEngine<T> {
   void load(const Buffers& m, SpectralWorkspace<T>& w) const;
   void load_half(int64_t s, int64_t x, const Buffers& m, SpectralWorkspace<T>& w) const;
   void fill_panel(int64_t s, int64_t x, SpectralWorkspace<T>& w) const;
-  bool measure(const T* half, T& largest, double& squares) const;
+  void measure(const T* half, T* largest, T* squares) const;
   void take_out(T* sample, int64_t s, int64_t row, int64_t column, SpectralWorkspace<T>& w) const;
 
   // ---- spectral_strips_store.cpp ----
@@ -95,8 +94,10 @@ class SpectralStrips final : public SpectralEngine<T> {
   std::vector<T> across_[2], base_[2];  // twists, forth and back
 
   // Columns that lie side by side in the arrays as T, or as float where T is double.
-  TakeColumns<T> take_, take_panel_;
-  GiveColumns<T> give_;
+  using Take = void (*)(const char* const*, int64_t, const int64_t*, int64_t, T*, T*, T*);
+  using Give = void (*)(const T*, const int64_t*, int64_t, char* const*, int64_t);
+  Take take_ = nullptr, take_panel_;
+  Give give_ = nullptr;
   int64_t in_size_, out_size_;                      // bytes of a sample, of a result
   std::vector<std::byte> zero_row_, constant_row_;  // as the array would hold them
 };

@@ -114,26 +114,28 @@ void SpectralStrips<T>::load_half(int64_t s, int64_t x, const Buffers& m, Spectr
     for (int64_t y = 0; y < rows_; ++y) std::fill_n(half + row_at_[size_t(y)], lanes_, T(0));
     return;
   }
+  T largest[kMostLanes] = {}, squares[kMostLanes] = {};
   if (reads_in_place(s, x, w)) {
-    take_(w.rows.data() + s * rows_, x * in_size_, row_at_.data(), rows_, half);
+    take_(w.rows.data() + s * rows_, x * in_size_, row_at_.data(), rows_, half, largest, squares);
   } else {
     StripHalf& h = w.halves[size_t(s)];
     if (x >= h.panel_end) fill_panel(s, x, w);
     take_panel_(w.panel_rows.data() + s * rows_, (x - h.panel_begin) * parts_ * int64_t(sizeof(T)),
-                row_at_.data(), rows_, half);
+                row_at_.data(), rows_, half, largest, squares);
   }
-  if (slot.exponent != 0)
+  if (slot.exponent != 0) {
     for (int64_t h = 0; h < parts_; ++h) scale_half(half + h * lanes_, slot.exponent);
-  T largest = 0;
-  double squares = 0;
-  if (!measure(half, largest, squares)) {
-    for (int64_t y = 0; y < rows_; ++y)
-      for (int64_t l = 0; l < lanes_; ++l) take_out(half + row_at_[size_t(y)] + l, s, y, x + l, w);
-    largest = 0, squares = 0;
     measure(half, largest, squares);
   }
-  slot.largest = std::max(slot.largest, largest);
-  slot.squares += squares;
+  if (!std::all_of(largest, largest + lanes_, [](T x) { return std::isfinite(x); })) {
+    for (int64_t y = 0; y < rows_; ++y)
+      for (int64_t l = 0; l < lanes_; ++l) take_out(half + row_at_[size_t(y)] + l, s, y, x + l, w);
+    measure(half, largest, squares);
+  }
+  for (int64_t l = 0; l < lanes_; ++l) {
+    slot.largest = std::max(slot.largest, largest[l]);
+    slot.squares += double(squares[l]);
+  }
 }
 
 // Reads columns x ... into the panel, up to where strips can be read in place again.
@@ -156,16 +158,13 @@ void SpectralStrips<T>::fill_panel(int64_t s, int64_t x, SpectralWorkspace<T>& w
   }
 }
 
-// Of one block's columns in the strip; false where a sample is not finite.
+// Of one block's columns in the strip.
 template <class T>
-bool SpectralStrips<T>::measure(const T* half, T& largest, double& squares) const {
-  T most[kMostLanes] = {}, sums[kMostLanes] = {};
-  for (int64_t h = 0; h < parts_; ++h) b_.table.measure(half + h * lanes_, pair(), strip_pairs_, most, sums);
-  for (int64_t l = 0; l < lanes_; ++l) {
-    largest = std::max(largest, most[l]);
-    squares += double(sums[l]);
-  }
-  return std::isfinite(largest);
+void SpectralStrips<T>::measure(const T* half, T* largest, T* squares) const {
+  std::fill_n(largest, lanes_, T(0));
+  std::fill_n(squares, lanes_, T(0));
+  for (int64_t h = 0; h < parts_; ++h)
+    b_.table.measure(half + h * lanes_, pair(), strip_pairs_, largest, squares);
 }
 
 template <class T>
