@@ -393,6 +393,7 @@ def test_gabor_is_opencvs_flipped(angle: float, phase: float) -> None:
     rows, columns = kernel.shape
     expected = cv2.getGaborKernel((columns, rows), 2.3, angle, 7.5, 0.7, phase, cv2.CV_64F)
     np.testing.assert_allclose(kernel.taps, expected[::-1, ::-1], rtol=0, atol=1e-14)
+    assert (kernel.factors is not None) == (angle in (0, np.pi / 2))
     own = cv2.getGaborKernel((0, 0), 2.3, angle, 7.5, 0.7, phase, cv2.CV_64F)
     assert own.shape == kernel.shape
 

@@ -25,12 +25,16 @@ constexpr int fourier_twiddles(int radix) {
   return radix == 2 ? 1 : radix <= 4 ? 2 : 4;
 }
 
-// A transform of n points: its stages, from n points down to the last radix; none for n = 1.
+// A transform of n points: its stages, from n points down to the last radix; none for n = 1. Lines longer than a near cache
+// are rows of `run` points: the first `columns` stages run across the rows, the others along each. Between the rows `gap`
+// pairs may be left out: point i then stands at pair (i + i / run * gap) * step.
 template <class T>
 struct FourierStages {
   const FourierStage<T>* stages;
   int count;
   int64_t n;
+  int columns;
+  int64_t run, gap;
 };
 
 template <class T>

@@ -70,12 +70,29 @@ FALTUNG_INLINE void turn_back_eighth(Pair<V>& a, Pair<V>& b, V c) {
   a = {a.re + c * difference, a.im - c * sum};
 }
 
+// For the conjugate of w.
+template <class V>
+FALTUNG_INLINE void turn_conjugate(Pair<V>& a, Pair<V>& b, const Pair<V>& w) {
+  V re = a.re + w.re * b.re, im = a.im + w.re * b.im;
+  re += w.im * b.im;
+  im -= w.im * b.re;
+  b.re = a.re * 2 - re;
+  b.im = a.im * 2 - im;
+  a.re = re;
+  a.im = im;
+}
+
+template <class V>
+FALTUNG_INLINE Pair<V> times_conjugate(const Pair<V>& a, const Pair<V>& b) {
+  return {a.re * b.re + a.im * b.im, a.im * b.re - a.re * b.im};
+}
 template <class V>
 FALTUNG_INLINE Pair<V> times(const Pair<V>& a, const Pair<V>& b) {
   return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
 }
 
-// In place; X[m] ends in x[Butterfly::at[m]].
+// In place; X[m] ends in x[Butterfly::at[m]]. `finish` is what remains after the first turns: of p and p + radix / 2, or where
+// the radix is odd of p and radix - p.
 template <class T, int Bytes, int Radix>
 struct Butterfly;
 
@@ -85,6 +102,7 @@ struct Butterfly<T, Bytes, 2> {
   static constexpr int at[] = {0, 1};
   static FALTUNG_INLINE void run(Pair<V>* x) { turn(x[0], x[1]); }
   static FALTUNG_INLINE void run(Pair<V>* x, const Pair<V>* w) { turn(x[0], x[1], w[0]); }
+  static FALTUNG_INLINE void finish(Pair<V>*) {}
 };
 
 template <class T, int Bytes>
@@ -100,8 +118,6 @@ struct Butterfly<T, Bytes, 3> {
     turn(x[1], x[2], w[1]);
     finish(x);
   }
-
- private:
   // x[1] and x[2] are the sum and the difference of the two points.
   static FALTUNG_INLINE void finish(Pair<V>* x) {
     const V half = Vec<T, Bytes>::fill(T(0.5)),
@@ -120,14 +136,17 @@ struct Butterfly<T, Bytes, 4> {
   static FALTUNG_INLINE void run(Pair<V>* x) {
     turn(x[0], x[2]);
     turn(x[1], x[3]);
-    turn(x[0], x[1]);
-    turn_back(x[2], x[3]);
+    finish(x);
   }
   static FALTUNG_INLINE void run(Pair<V>* x, const Pair<V>* w) {
     turn(x[0], x[2], w[1]);
     turn(x[1], x[3], w[1]);
     turn(x[0], x[1], w[0]);
     turn_back(x[2], x[3], w[0]);
+  }
+  static FALTUNG_INLINE void finish(Pair<V>* x) {
+    turn(x[0], x[1]);
+    turn_back(x[2], x[3]);
   }
 };
 
@@ -147,8 +166,6 @@ struct Butterfly<T, Bytes, 5> {
     turn(x[2], x[3], w[2]);
     finish(x);
   }
-
- private:
   // x[1], x[4] and x[2], x[3] are sums and differences of points that mirror each other.
   static FALTUNG_INLINE void finish(Pair<V>* x) {
     const V c1 = Vec<T, Bytes>::fill(T(0.309016994374947424102293417182819059L)),
@@ -173,8 +190,11 @@ struct Butterfly<T, Bytes, 8> {
   using V = typename Vec<T, Bytes>::type;
   static constexpr int at[] = {0, 4, 2, 6, 1, 5, 3, 7};
   static FALTUNG_INLINE void run(Pair<V>* x) {
-    const V c = Vec<T, Bytes>::fill(T(0.707106781186547524400844362104849039L));
     for (int p = 0; p < 4; ++p) turn(x[p], x[p + 4]);
+    finish(x);
+  }
+  static FALTUNG_INLINE void finish(Pair<V>* x) {
+    const V c = Vec<T, Bytes>::fill(T(0.707106781186547524400844362104849039L));
     turn(x[0], x[2]);
     turn(x[1], x[3]);
     turn_back(x[4], x[6]);

@@ -20,8 +20,9 @@ std::complex<long double> root(int64_t numerator, int64_t denominator) {
   return {std::cos(angle), std::sin(angle)};
 }
 
-// Odd radices first: the first stage of a forward transform has no twiddles, the last is what a convolution fuses.
-std::vector<int> radices(int64_t n, int widest) {
+// The factors of n: odd ones first, 8 last. The first stage of a forward transform has no twiddles, the last is what a
+// convolution fuses.
+std::vector<int> factors(int64_t n, int widest) {
   std::vector<int> found;
   int64_t rest = n;
   for (const int odd : {5, 3})
@@ -38,6 +39,37 @@ std::vector<int> radices(int64_t n, int widest) {
   if (twos % bits != 0) found.push_back(1 << twos % bits);
   found.insert(found.end(), static_cast<std::size_t>(twos / bits), widest);
   return found;
+}
+
+struct Split {
+  int64_t rows;
+  std::vector<int> columns, row;
+};
+
+// The fewest rows of at most `longest` points.
+Split split(const std::vector<int>& radices, int64_t n, int64_t longest) {
+  Split best{n + 1, {}, {}};
+  for (unsigned choice = 0; choice < 1u << radices.size(); ++choice) {
+    Split split{1, {}, {}};
+    for (std::size_t i = 0; i < radices.size(); ++i) {
+      const bool across = choice >> i & 1;
+      (across ? split.columns : split.row).push_back(radices[i]);
+      if (across) split.rows *= radices[i];
+    }
+    const bool fewer =
+        split.rows < best.rows || (split.rows == best.rows && split.columns.size() < best.columns.size());
+    if (split.rows * longest >= n && fewer) best = split;
+  }
+  return best;
+}
+
+// Columns and rows both fit into the near cache with what is asked for next. A pair of lanes is 128 bytes at most: a line of
+// 256 points is 32 KB.
+Split split(const std::vector<int>& radices, int64_t n) {
+  constexpr int64_t line = 256, row = 128, column = 64;
+  if (n <= line) return {1, {}, radices};
+  Split found = split(radices, n, row);
+  return found.rows > column ? split(radices, n, line) : found;
 }
 
 template <class T>
@@ -82,12 +114,16 @@ std::complex<long double> Roots::at(int64_t k) const {
 
 template <class T>
 Fourier<T>::Fourier(int64_t n, int radix) : n_(n) {
-  const std::vector<int> split = radices(n, radix);
+  const Split lines = split(factors(n, radix), n);
+  run_ = n / lines.rows;
+  columns_ = static_cast<int>(lines.columns.size());
+  std::vector<int> radices = lines.columns;
+  radices.insert(radices.end(), lines.row.begin(), lines.row.end());
   const Roots roots(n);
   std::vector<int64_t> frequencies{0};  // of the blocks of a stage, below their number
   std::vector<std::size_t> offsets;
   int64_t points = n;
-  for (const int r : split) {
+  for (const int r : radices) {
     const int64_t quotient = points / r, blocks = n / points;
     offsets.push_back(twiddles_.size());
     for (const int64_t k : frequencies) append(twiddles_, roots, n, r, k * quotient);

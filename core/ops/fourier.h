@@ -18,12 +18,20 @@ class Fourier {
   Fourier& operator=(Fourier&&) = default;
 
   int64_t n() const { return n_; }
-  FourierStages<T> stages() const { return {stages_.data(), static_cast<int>(stages_.size()), n_}; }
+  // For lines that leave `gap` pairs out after every run() points. Whatever is longer than a run wants a gap of one (of two
+  // where a pair is 32 bytes) unless its step does the same: rows that are multiples of 4096 bytes apart share a few sets of
+  // the near cache.
+  FourierStages<T> stages(int64_t gap = 0) const {
+    return {stages_.data(), static_cast<int>(stages_.size()), n_, columns_, run_, gap};
+  }
+  // n() where the line is short enough for the near cache.
+  int64_t run() const { return run_; }
   // The frequency that a forward transform leaves at each position.
   std::vector<int64_t> order() const;
 
  private:
-  int64_t n_;
+  int64_t n_, run_;
+  int columns_ = 0;
   std::vector<T> twiddles_;
   std::vector<FourierStage<T>> stages_;
 };

@@ -35,18 +35,35 @@ void fill(Heap<T>& values, Random& random) {
   for (T& v : values) v = static_cast<T>(2 * random.unit() - 1);
 }
 
-// A line of n pairs, `step` apart, in memory of exactly its length; what lies between its pairs is guarded.
+// How a line lies in memory.
+struct Layout {
+  int64_t n, step, run, gap;
+  int64_t at(int64_t i) const { return (i + i / run * gap) * step; }
+  std::string text() const {
+    return std::to_string(n) + " points, step " + std::to_string(step) + ", gap " + std::to_string(gap);
+  }
+};
+
+template <class T>
+Layout random_layout(const Fourier<T>& fourier, Random& random) {
+  const int64_t n = fourier.n();
+  const int64_t step = n > 2000 ? random.of<int64_t>({1, 1, 3}) : random.of<int64_t>({1, 1, 2, 3, 5, 17});
+  return {n, step, fourier.run(), random.of<int64_t>({0, 1, 1, 2})};
+}
+
+// A line of pairs in memory of exactly its length; what lies between its pairs is guarded.
 template <class T>
 struct Line {
-  int64_t n, step, lanes;
+  Layout layout;
+  int64_t n, lanes;
   Heap<T> z;
 
-  Line(int64_t n_, int64_t step_, int64_t lanes_, Random& random)
-      : n(n_), step(step_), lanes(lanes_), z(((n - 1) * step + 1) * 2 * lanes) {
+  Line(const Layout& layout_, int64_t lanes_, Random& random)
+      : layout(layout_), n(layout.n), lanes(lanes_), z((layout.at(n - 1) + 1) * 2 * lanes) {
     fill(z, random);
   }
-  T* pair(int64_t i) { return z.data() + i * step * 2 * lanes; }
-  const T* pair(int64_t i) const { return z.data() + i * step * 2 * lanes; }
+  T* pair(int64_t i) { return z.data() + layout.at(i) * 2 * lanes; }
+  const T* pair(int64_t i) const { return z.data() + layout.at(i) * 2 * lanes; }
   Wide at(int64_t i, int64_t lane) const { return {pair(i)[lane], pair(i)[lanes + lane]}; }
   std::vector<Wide> lane(int64_t l) const {
     std::vector<Wide> values;
@@ -54,8 +71,10 @@ struct Line {
     return values;
   }
   bool same_between(const Heap<T>& before) const {
+    std::vector<bool> own(static_cast<std::size_t>(z.size()));
+    for (int64_t i = 0; i < n; ++i) std::fill_n(own.begin() + layout.at(i) * 2 * lanes, 2 * lanes, true);
     for (int64_t i = 0; i < z.size(); ++i)
-      if (i / (2 * lanes) % step != 0 && z[i] != before[i]) return false;
+      if (!own[static_cast<std::size_t>(i)] && z[i] != before[i]) return false;
     return true;
   }
   Heap<T> copy() const {
@@ -114,15 +133,7 @@ std::vector<int64_t> sample(int64_t n, int64_t most, Random& random) {
 
 template <class T>
 long double bound(int64_t n) {
-  return 0.6L * std::log2(static_cast<long double>(n)) * unit<T>();
-}
-
-std::string text(int64_t n, int64_t step) {
-  return std::to_string(n) + " points, step " + std::to_string(step);
-}
-
-int64_t random_step(int64_t n, Random& random) {
-  return n > 2000 ? random.of<int64_t>({1, 1, 3}) : random.of<int64_t>({1, 1, 2, 3, 5, 17});
+  return (0.6L * std::log2(static_cast<long double>(n)) + 0.4L) * unit<T>();
 }
 
 template <class T>
@@ -132,14 +143,11 @@ void test_forward(const SpectralTable<T>& table) {
     const Fourier<T> fourier(n, table.radix);
     const std::vector<int64_t> order = fourier.order();
     const Circle circle(n);
-    Line<T> line(n, random_step(n, random), table.lanes, random);
-    const std::string where = text(n, line.step);
-    const Line<T> in = [&] {
-      Line<T> same(n, line.step, table.lanes, random);
-      std::copy(line.z.begin(), line.z.end(), same.z.begin());
-      return same;
-    }();
-    table.forward(line.z.data(), line.step, fourier.stages());
+    const Layout layout = random_layout(fourier, random);
+    const std::string where = layout.text();
+    Line<T> line(layout, table.lanes, random), in(layout, table.lanes, random);
+    std::copy(in.z.begin(), in.z.end(), line.z.begin());
+    table.forward(line.z.data(), layout.step, fourier.stages(layout.gap));
     REQUIRE(line.same_between(in.z), where + ": wrote between its pairs");
     Errors errors;
     for (int64_t l = 0; l < table.lanes; ++l) {
@@ -157,16 +165,17 @@ void test_inverse(const SpectralTable<T>& table) {
   Random random(2);
   for (const int64_t n : sizes()) {
     const Fourier<T> fourier(n, table.radix);
-    Line<T> line(n, random_step(n, random), table.lanes, random);
+    const Layout layout = random_layout(fourier, random);
+    const std::string where = layout.text();
+    Line<T> line(layout, table.lanes, random);
     const Heap<T> in = line.copy();
-    const std::string where = text(n, line.step);
-    table.forward(line.z.data(), line.step, fourier.stages());
-    table.inverse(line.z.data(), line.step, fourier.stages());
+    table.forward(line.z.data(), layout.step, fourier.stages(layout.gap));
+    table.inverse(line.z.data(), layout.step, fourier.stages(layout.gap));
     REQUIRE(line.same_between(in), where + ": wrote between its pairs");
     Errors errors;
     for (int64_t i = 0; i < n; ++i)
       for (int64_t l = 0; l < table.lanes; ++l) {
-        const T* pair = in.data() + i * line.step * 2 * table.lanes;
+        const T* pair = in.data() + layout.at(i) * 2 * table.lanes;
         errors.add(line.at(i, l), Wide(pair[l], pair[table.lanes + l]) * static_cast<long double>(n));
       }
     REQUIRE(errors.rms() <= 2 * bound<T>(n),
@@ -181,8 +190,9 @@ void test_convolve(const SpectralTable<T>& table) {
   for (const int64_t n : sizes())
     for (const bool lanes : {false, true}) {
       const Fourier<T> fourier(n, table.radix);
-      Line<T> line(n, random_step(n, random), table.lanes, random), taps(n, 1, table.lanes, random);
-      const std::string where = text(n, line.step) + (lanes ? ", a kernel for each lane" : "");
+      const Layout layout = random_layout(fourier, random), packed{n, 1, n, 0};
+      Line<T> line(layout, table.lanes, random), taps(packed, table.lanes, random);
+      const std::string where = layout.text() + (lanes ? ", a kernel for each lane" : "");
       for (int64_t l = 1; l < table.lanes && !lanes; ++l)
         for (int64_t i = 0; i < n; ++i) {
           taps.pair(i)[l] = taps.pair(i)[0];
@@ -200,10 +210,10 @@ void test_convolve(const SpectralTable<T>& table) {
         factors[2 * i] = taps.pair(i)[0];
         factors[2 * i + 1] = taps.pair(i)[table.lanes];
       }
-      Line<T> thrice(n, 1, table.lanes, random);
+      Line<T> thrice(packed, table.lanes, random);
       for (int64_t i = 0; i < n; ++i) std::copy_n(line.pair(i), 2 * table.lanes, thrice.pair(i));
       const Heap<T> before = line.copy();
-      table.convolve(line.z.data(), line.step, fourier.stages(), factors.data(), lanes);
+      table.convolve(line.z.data(), layout.step, fourier.stages(layout.gap), factors.data(), lanes);
       REQUIRE(line.same_between(before), where + ": wrote between its pairs");
       table.forward(thrice.z.data(), 1, fourier.stages());
       (lanes ? table.multiply_lanes : table.multiply)(thrice.z.data(), factors.data(), n);

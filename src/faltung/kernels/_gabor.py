@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faltung._errors import FaltungValueError
-from faltung._kernel import Kernel
+from faltung._kernel import Kernel, Separable
 from faltung._normalize import normalize_reals
 
 
@@ -53,7 +54,8 @@ def gabor(
     Returns
     -------
     Kernel
-        float64 taps, both lengths odd; the largest is at most 1.
+        float64 taps, both lengths odd; the largest is at most 1. With factors where the wave runs along an
+        axis.
 
     Raises
     ------
@@ -87,11 +89,20 @@ def gabor(
     for name, value in (("wavelength", wave), ("sigma", width), ("aspect", ratio)):
         if value == 0:
             raise FaltungValueError(f"`{name}` (=0) must be above 0.")
-    cosine, sine = math.cos(theta), math.sin(theta)
+    cosine, sine = (0.0 if abs(part) < 1e-12 else part for part in (math.cos(theta), math.sin(theta)))
     across = width / ratio
     right = int(reach * max(abs(width * cosine), abs(across * sine)) + 0.5)
     down = int(reach * max(abs(width * sine), abs(across * cosine)) + 0.5)
-    y, x = np.mgrid[-down : down + 1, -right : right + 1]
+    y, x = np.arange(-down, down + 1)[:, None], np.arange(-right, right + 1)[None, :]
+    if sine == 0 or cosine == 0:  # along an axis the wave and the bell are a product
+        u, v = (x * cosine, y) if sine == 0 else (y * sine, x)
+        parts = [_bell(v / across).ravel(), (_bell(u / width) * np.cos(2 * math.pi / wave * u + psi)).ravel()]
+        return Separable(*parts if sine == 0 else parts[::-1])
     u, v = x * cosine + y * sine, y * cosine - x * sine
-    bell = np.exp(-0.5 * ((u / width) ** 2 + (v / across) ** 2))
-    return Kernel(bell * np.cos(2 * math.pi / wave * u + psi))
+    return Kernel(_bell(u / width) * _bell(v / across) * np.cos(2 * math.pi / wave * u + psi))
+
+
+def _bell(t: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """A Gaussian with a peak of 1."""
+    height: NDArray[np.float64] = np.exp(-0.5 * t * t)
+    return height
