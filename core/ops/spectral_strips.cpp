@@ -31,16 +31,20 @@ SpectralStrips<T>::SpectralStrips(const SpectralBasis<T>& basis, int64_t fold)
   else
     for (size_t a = 0; a + 1 < b_.grid.axes.size(); ++a) points.push_back(b_.grid.axes[a].points);
   for (const int64_t n : points) leading_.emplace_back(n, b_.table.radix);
+  // Rows stand in a strip with the gaps of the transform along the last leading axis, and odd strides before it.
+  const Fourier<T>& inner = leading_.back();
+  row_gap_ = line_gap(inner, lanes_);
   pitch_.assign(points.size(), 1);
-  strip_pairs_ = 1;
-  for (size_t a = points.size(); a-- > 0;) {
-    pitch_[a] = strip_pairs_;
+  strip_pairs_ = inner.n() + (inner.n() - 1) / inner.run() * row_gap_;
+  for (size_t a = points.size() - 1; a-- > 0;) {
+    pitch_[a] = strip_pairs_ |= 1;
     strip_pairs_ *= points[a];
-    if (a > 0) strip_pairs_ |= 1;  // an odd stride meets all cache sets
   }
   for (int64_t y = 0; y < rows_; ++y) {
-    int64_t rest = y, at = 0;
-    for (size_t a = points.size(); a-- > 0;) {
+    int64_t rest = y, at = rest % inner.n();
+    at += at / inner.run() * row_gap_;
+    rest /= inner.n();
+    for (size_t a = points.size() - 1; a-- > 0;) {
       at += rest % points[a] * pitch_[a];
       rest /= points[a];
     }
@@ -49,7 +53,9 @@ SpectralStrips<T>::SpectralStrips(const SpectralBasis<T>& basis, int64_t fold)
   groups_ = (rows_ + lanes_ - 1) / lanes_;
   // What one strip leaves in the groups stands side by side in the cache.
   const int64_t page = std::max<int64_t>(1, kPage / (pair() * int64_t(sizeof(T))));
-  group_pitch_ = columns_;
+  // Gaps part runs of columns; a strip must lie inside one.
+  gap_ = line_.run() % lanes_ == 0 ? line_gap(line_, lanes_) : 0;
+  group_pitch_ = column(columns_ - 1, gap_) / pair() + 1;
   while (group_pitch_ % page != lanes_ % page) ++group_pitch_;
   if (folded_) fold_tables();
 
@@ -58,21 +64,11 @@ SpectralStrips<T>::SpectralStrips(const SpectralBasis<T>& basis, int64_t fold)
                                       1, kMostPanelStrips);
   in_size_ = parts_ * kItemSize[int(p.in)];
   out_size_ = parts_ * kItemSize[int(p.out)];
-  const bool complex = parts_ == 2;
-  const auto& take = complex ? b_.table.take_complex : b_.table.take;
-  const auto& give = complex ? b_.table.give_complex : b_.table.give;
-  take_panel_ = take[0];
-  if (reader_.side_by_side() && (p.in == dtype_of<T> || p.in == DType::f32))
-    take_ = take[p.in != dtype_of<T>];
-  if (writer_.side_by_side() && axis_.axis.stride == 1 && (p.out == dtype_of<T> || p.out == DType::f32))
-    give_ = give[p.out != dtype_of<T>];
-  if (take_) {
-    zero_row_.assign(size_t(columns_ * in_size_), std::byte{0});
-    constant_row_ = zero_row_;
-    if (!p.zero_fill)
-      for (int64_t x = 0; x < columns_; ++x)
-        std::memcpy(constant_row_.data() + x * in_size_, p.fill, size_t(in_size_));
-  }
+  const SpectralColumns<T> columns(p, b_.table);
+  take_panel_ = columns.take_panel;
+  if (reader_.side_by_side()) take_ = columns.take;
+  if (writer_.side_by_side() && axis_.axis.stride == 1) give_ = columns.give;
+  if (take_) fill_rows(p, columns_, zero_row_, constant_row_);
 }
 
 template <class T>
@@ -97,7 +93,7 @@ void SpectralStrips<T>::prepare(SpectralWorkspace<T>& w) const {
   for (int64_t i = 0; i < halves() * rows_; ++i)
     w.panel_rows[size_t(i)] = reinterpret_cast<const char*>(m.panel + i * panel_width() * parts_);
   // Gaps are read, though nobody looks at what becomes of them.
-  std::fill(m.strip, m.strip + strip_numbers(), T(0));
+  std::fill(m.z, m.z + block_numbers() + strip_numbers(), T(0));
   std::fill(m.zeros, m.zeros + 3 * pair(), T(0));
 }
 
@@ -124,8 +120,13 @@ void SpectralStrips<T>::fold_tables() {
 
 template <class T>
 void SpectralStrips<T>::twist(int64_t x, T* strip, bool back) const {
-  b_.table.multiply_lanes(strip, across_[back].data(), rows_);
-  b_.table.multiply(strip, base_[back].data() + x / lanes_ * 2 * rows_, rows_);
+  const T* base = base_[back].data() + x / lanes_ * 2 * rows_;
+  const int64_t run = leading_[0].run();
+  for (int64_t y = 0; y < rows_; y += run) {
+    const int64_t n = std::min(run, rows_ - y);
+    b_.table.multiply_lanes(strip + row_at_[size_t(y)], across_[back].data() + y * pair(), n);
+    b_.table.multiply(strip + row_at_[size_t(y)], base + 2 * y, n);
+  }
 }
 
 // Calls f(start) for every line of the strip along one leading axis; the axes before it count up to their limits only.
@@ -140,13 +141,18 @@ void SpectralStrips<T>::walk_lines(size_t axis, int64_t at, size_t along, const 
   if (axis == leading_.size()) return f(at * pair());
   if (axis == along) return walk_lines(axis + 1, at, along, limits, f);
   const int64_t n = axis < along && limits ? limits[axis] : leading_[axis].n();
-  for (int64_t i = 0; i < n; ++i) walk_lines(axis + 1, at + i * pitch_[axis], along, limits, f);
+  const bool inner = axis + 1 == leading_.size();
+  for (int64_t i = 0; i < n; ++i)
+    walk_lines(axis + 1, at + (inner ? i + i / leading_[axis].run() * row_gap_ : i * pitch_[axis]), along,
+               limits, f);
 }
 
 template <class T>
 void SpectralStrips<T>::strip_forward(int64_t x, T* strip) const {
   for (size_t a = leading_.size(); a-- > 0;)
-    for_lines(a, nullptr, [&](int64_t at) { b_.table.forward(strip + at, pitch_[a], leading_[a].stages()); });
+    for_lines(a, nullptr, [&](int64_t at) {
+      b_.table.forward(strip + at, pitch_[a], leading_[a].stages(a + 1 == leading_.size() ? row_gap_ : 0));
+    });
   if (folded_) twist(x, strip, false);
 }
 
@@ -155,11 +161,13 @@ template <class T>
 void SpectralStrips<T>::strip_inverse(int64_t x, const int64_t* results, T* strip) const {
   if (folded_) twist(x, strip, true);
   for (size_t a = 0; a < leading_.size(); ++a)
-    for_lines(a, results, [&](int64_t at) { b_.table.inverse(strip + at, pitch_[a], leading_[a].stages()); });
+    for_lines(a, results, [&](int64_t at) {
+      b_.table.inverse(strip + at, pitch_[a], leading_[a].stages(a + 1 == leading_.size() ? row_gap_ : 0));
+    });
 }
 
 template <class T>
-void SpectralStrips<T>::strip_to_lines(int64_t x, T* z, const Buffers& m) const {
+void SpectralStrips<T>::strip_to_lines(int64_t x, T* z, int64_t pitch, int64_t gap, const Buffers& m) const {
   const int64_t n = std::min(lanes_, columns_ - x);
   const T* from[kMostLanes];
   for (int64_t g = 0; g < groups_; ++g)
@@ -168,7 +176,7 @@ void SpectralStrips<T>::strip_to_lines(int64_t x, T* z, const Buffers& m) const 
         const int64_t y = g * lanes_ + l;
         from[l] = y < rows_ ? m.strip + row_at_[size_t(y)] + half * lanes_ : m.zeros;
       }
-      b_.table.gather(from, n, z + (g * group_pitch_ + x) * pair() + half * lanes_, pair());
+      b_.table.gather(from, n, z + g * pitch * pair() + column(x, gap) + half * lanes_, pair());
     }
 }
 
@@ -182,7 +190,7 @@ void SpectralStrips<T>::lines_to_strip(int64_t x, const T* z, const Buffers& m) 
         const int64_t y = g * lanes_ + l;
         to[l] = y < rows_ ? m.strip + row_at_[size_t(y)] + half * lanes_ : m.waste;
       }
-      b_.table.scatter(z + (g * group_pitch_ + x) * pair() + half * lanes_, pair(), n, to);
+      b_.table.scatter(z + g * group_pitch_ * pair() + column(x, gap_) + half * lanes_, pair(), n, to);
     }
 }
 
@@ -218,10 +226,9 @@ void SpectralStrips<T>::transform_kernel(const Taps<T>& taps, T* spectrum, Spect
       for (int64_t part = 0; part < parts; ++part)
         std::copy_n(m.z + part * points + y * columns_ + x, n, m.strip + row_at_[size_t(y)] + part * lanes_);
     strip_forward(x, m.strip);
-    strip_to_lines(x, spectrum, m);
+    strip_to_lines(x, spectrum, columns_, 0, m);
   }
-  for (int64_t g = 0; g < groups_; ++g)
-    b_.table.forward(spectrum + g * group_pitch_ * pair(), 1, line_.stages());
+  for (int64_t g = 0; g < groups_; ++g) b_.table.forward(spectrum + g * columns_ * pair(), 1, line_.stages());
 }
 
 template <class T>
@@ -233,8 +240,8 @@ void SpectralStrips<T>::run(int64_t unit, const KernelSpectrum<T>& kernel, const
   const bool any =
       std::any_of(w.slots.begin(), w.slots.end(), [](const Slot<T>& s) { return s.transformed(); });
   for (int64_t g = 0; g < groups_ && any; ++g) {
-    const int64_t at = g * group_pitch_ * pair();
-    b_.table.convolve(m.z + at, 1, line_.stages(), kernel.spectrum + at, true);
+    b_.table.convolve(m.z + g * group_pitch_ * pair(), 1, line_.stages(gap_),
+                      kernel.spectrum + g * columns_ * pair(), true);
   }
   store(m, kernel, arrays, w);
 }

@@ -23,7 +23,7 @@ class SpectralStrips final : public SpectralEngine<T> {
     return std::string(b_.table.name) + (folded_ ? " four-step" : " block");
   }
   int64_t units() const override { return (b_.grid.items() + halves() - 1) / halves(); }
-  size_t spectrum_bytes() const override { return size_t(block_numbers()) * sizeof(T); }
+  size_t spectrum_bytes() const override { return size_t(groups_ * columns_ * pair()) * sizeof(T); }
   size_t workspace_bytes() const override {
     return size_t(block_numbers() + strip_numbers() + panel_numbers() + 3 * pair()) * sizeof(T);
   }
@@ -42,6 +42,8 @@ class SpectralStrips final : public SpectralEngine<T> {
   Buffers buffers(SpectralWorkspace<T>& w) const;
   int64_t pair() const { return 2 * lanes_; }
   int64_t halves() const { return parts_ == 1 ? 2 : 1; }
+  // Where column x stands in a group: long lines have gaps.
+  int64_t column(int64_t x, int64_t gap) const { return (x + x / line_.run() * gap) * pair(); }
   int64_t block_numbers() const { return groups_ * group_pitch_ * pair(); }
   int64_t strip_numbers() const { return strip_pairs_ * pair(); }
   int64_t panel_width() const { return panel_strips_ * lanes_; }
@@ -56,7 +58,7 @@ class SpectralStrips final : public SpectralEngine<T> {
   void walk_lines(size_t axis, int64_t at, size_t along, const int64_t* limits, F f) const;
   void strip_forward(int64_t x, T* strip) const;
   void strip_inverse(int64_t x, const int64_t* results, T* strip) const;
-  void strip_to_lines(int64_t x, T* z, const Buffers& m) const;
+  void strip_to_lines(int64_t x, T* z, int64_t pitch, int64_t gap, const Buffers& m) const;
   void lines_to_strip(int64_t x, const T* z, const Buffers& m) const;
   void scale_half(T* half, int exponent) const;
 
@@ -90,14 +92,12 @@ class SpectralStrips final : public SpectralEngine<T> {
   int64_t lanes_, parts_;
   std::vector<int64_t> pitch_,
       row_at_;  // pairs between points of a leading axis; numbers to a row's pair in a strip
-  int64_t strip_pairs_, groups_, group_pitch_, panel_strips_;
+  int64_t strip_pairs_, groups_, group_pitch_, gap_, row_gap_, panel_strips_;
   std::vector<T> across_[2], base_[2];  // twists, forth and back
 
   // Columns that lie side by side in the arrays as T, or as float where T is double.
-  using Take = void (*)(const char* const*, int64_t, const int64_t*, int64_t, T*, T*, T*);
-  using Give = void (*)(const T*, const int64_t*, int64_t, char* const*, int64_t);
-  Take take_ = nullptr, take_panel_;
-  Give give_ = nullptr;
+  typename SpectralColumns<T>::Take take_ = nullptr, take_panel_;
+  typename SpectralColumns<T>::Give give_ = nullptr;
   int64_t in_size_, out_size_;                      // bytes of a sample, of a result
   std::vector<std::byte> zero_row_, constant_row_;  // as the array would hold them
 };

@@ -89,7 +89,7 @@ void SpectralStrips<T>::load(const Buffers& m, SpectralWorkspace<T>& w) const {
     for (int64_t x = 0; x < columns_; x += lanes_) {
       for (int64_t s = 0; s < halves(); ++s) load_half(s, x, m, w);
       strip_forward(x, m.strip);
-      strip_to_lines(x, m.z, m);
+      strip_to_lines(x, m.z, group_pitch_, gap_, m);
     }
     if (again) break;
     if (parts_ == 1)
