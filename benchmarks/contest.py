@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from . import memory, timing
 from .contestant import Contestant, Prepared, Unsupported, module, threads_set
+from .judge import Verdict, judge
 from .ours import OURS, OURS_PLAN
 from .peers import PEERS
-from .problem import Array, Problem, Reference, Verdict, judge, reference
-from .rows import Row, shrunk, size_of
+from .problem import Array, Problem
+from .reference import Reference, reference
+from .rows import Row, size_of
+from .separable import SEPARABLE
+from .special import BY_HAND, SPECIAL
 
-QUICK_SIZE = {1: 96, 2: 96, 3: 32}
+EVERYONE = PEERS + SEPARABLE + SPECIAL
+
+WITHIN = "faltung out=, within the limit"
+
+QUICK_SIZE = {1: 1000, 2: 65, 3: 17}
 """Samples along an axis in a quick run, by the number of axes."""
 
 
@@ -41,8 +49,9 @@ class Result:
     """One row at one number of threads.
 
     ``ratio`` is in the row's own terms (see `Row.kind`), ``best`` beside ``beside`` of ours; ``ratio_any`` is
-    the ratio to the fastest contestant whatever its error and whatever `Row.against` says; ``ratio_fastest``
-    is ``ratio`` from both sides' fastest rounds, which others at work on the machine move least.
+    the ratio to the fastest contestant whatever its error, whatever `Row.against` says, and by hand too;
+    ``ratio_fastest`` is ``ratio`` from both sides' fastest rounds, which others at work on the machine move
+    least. ``taps`` is the shape of the kernel.
     """
 
     row: str
@@ -61,6 +70,8 @@ class Result:
     extra_bytes: int | None = None
     extra_allowed: int | None = None
     load: float = 0.0
+    group: str = ""
+    taps: tuple[int, ...] = ()
     entries: list[Entry] = field(default_factory=list)
 
     def entry(self, name: str | None) -> Entry | None:
@@ -72,8 +83,9 @@ class Result:
         return asdict(self)
 
 
-def check(contestant: Contestant, prepared: Prepared, ref: Reference) -> tuple[Entry, float]:
-    """Call twice: once for the answer, once for the memory; and the seconds of the later call."""
+def check(contestant: Contestant, prepared: Prepared, ref: Reference,
+          weigh: bool = True) -> tuple[Entry, float]:  # fmt: skip
+    """Call once for the answer and, to ``weigh``, again for the memory; and the seconds of the later call."""
     entry = Entry(contestant.name, contestant.package, contestant.out)
     try:
         value, seconds = timing.once(prepared.call)
@@ -87,7 +99,7 @@ def check(contestant: Contestant, prepared: Prepared, ref: Reference) -> tuple[E
     entry.verdict = judge(answer, ref)
     if entry.verdict.wrong is not None:
         entry.status = f"wrong: {entry.verdict.wrong}"
-    elif seconds <= timing.SLOW:
+    elif weigh and seconds <= timing.SLOW:
         (_, seconds), peak = timing.peak_of(lambda: timing.once(prepared.call))
         if peak is not None:
             entry.extra_bytes = peak if contestant.out else max(0, peak - answer.nbytes)
@@ -105,18 +117,29 @@ def contestants(row: Row) -> tuple[Contestant, ...]:
     mine = OURS + ((OURS_PLAN,) if row.plan else ())
     if row.kind == "copy":
         return (*mine, Contestant("numpy.copyto", "numpy", lambda p, t: yardstick(p), out=True))
-    return mine + (PEERS if row.kind == "peers" else ())
+    return mine + (EVERYONE if row.kind == "peers" else ())
+
+
+def problem_of(row: Row, quick: bool) -> Problem:
+    """The row's problem, the same in every run."""
+    largest = QUICK_SIZE[row.make(np.random.default_rng(0), 8).a.ndim] if quick else None
+    return row.make(np.random.default_rng(0), largest)
 
 
 def measure(row: Row, threads: tuple[int, ...], *, budget: float, quick: bool,
             extra: tuple[Contestant, ...] = ()) -> list[Result]:  # fmt: skip
     """Run a row once for every number of threads."""
-    problem = row.make(np.random.default_rng(0))
-    if quick:
-        problem = shrunk(row, QUICK_SIZE[problem.a.ndim])(np.random.default_rng(0))
+    problem = problem_of(row, quick)
     ref = reference(problem)
-    if row.kind == "scaling":
-        return [_scaling(row, problem, ref, budget, quick)]
+    if row.kind in ("scaling", "limit"):
+        pair = [(f"faltung out=, {count} workers", problem, count) for count in (1, 2)]
+        return [_pair(row, problem, 2, pair, ref, budget, quick)]
+    if row.kind == "limit":
+        free = replace(problem, memory_limit=None)
+        return [
+            _pair(row, problem, n, [(OURS[1].name, free, n), (WITHIN, problem, n)], ref, budget, quick)
+            for n in threads
+        ]
     results = []
     for count in threads:
         entries: list[Entry] = []
@@ -132,7 +155,7 @@ def measure(row: Row, threads: tuple[int, ...], *, budget: float, quick: bool,
                 if contestant.name == "numpy.copyto":
                     entry, seconds = (Entry(contestant.name, "numpy", True), timing.once(prepared.call)[1])
                 else:
-                    entry, seconds = check(contestant, prepared, ref)
+                    entry, seconds = check(contestant, prepared, ref, not quick)
                 entries.append(entry)
                 if entry.right:
                     calls[entry.name], guess[entry.name] = prepared.call, seconds
@@ -150,24 +173,25 @@ def _times(calls: dict[str, Any], guess: dict[str, float], budget: float, quick:
     )
 
 
-def _scaling(row: Row, problem: Problem, ref: Reference, budget: float, quick: bool) -> Result:
-    """Ours with one worker beside ours with two, taking turns."""
+def _pair(row: Row, problem: Problem, threads: int, pair: list[tuple[str, Problem, int]], ref: Reference,
+          budget: float, quick: bool) -> Result:  # fmt: skip
+    """Ours beside ours: two names with a problem and a number of workers each take turns."""
     entries, calls, guess = [], {}, {}
-    for count in (1, 2):
-        mine = Contestant(f"faltung out=, {count} workers", "faltung", OURS[1].prepare, out=True)
+    for name, asked, count in pair:
+        mine = Contestant(name, "faltung", OURS[1].prepare, out=True)
         try:
-            prepared = mine.prepare(problem, count)
+            prepared = mine.prepare(asked, count)
         except Unsupported as reason:
-            entries.append(Entry(mine.name, "faltung", True, f"unsupported: {reason}"))
+            entries.append(Entry(name, "faltung", True, f"unsupported: {reason}"))
             continue
-        entry, seconds = check(mine, prepared, ref)
+        entry, seconds = check(mine, prepared, ref, not quick)
         entries.append(entry)
         if entry.right:
             calls[entry.name], guess[entry.name] = prepared.call, seconds
-    times = _times(calls, guess, budget, quick, many=True)
+    times = _times(calls, guess, budget, quick, many=threads > 1)
     for entry in entries:
         entry.times = times.get(entry.name)
-    return _score(row, problem, 2, entries, quick)
+    return _score(row, problem, threads, entries, quick)
 
 
 def _missing(needs: tuple[str, ...]) -> list[str]:
@@ -184,11 +208,12 @@ def _missing(needs: tuple[str, ...]) -> list[str]:
 def _score(row: Row, problem: Problem, threads: int, entries: list[Entry], quick: bool) -> Result:
     """Find the best peer, compare like with like, and judge by the target."""
     result = Result(row.name, row.kind, threads, row.target, "", flop=problem.flop,
-                    output_bytes=size_of(problem), load=timing.load(), entries=entries)  # fmt: skip
+                    output_bytes=size_of(problem), load=timing.load(), group=row.group,
+                    taps=problem.k.shape, entries=entries)  # fmt: skip
     timed = {entry.name: entry for entry in entries if entry.times is not None}
     mine = {entry.out: entry for entry in entries if entry.name in (OURS[0].name, OURS[1].name)}
     wrong = [entry.status for entry in entries if entry.package == "faltung" and entry.status[:5] == "wrong"]
-    if row.kind == "scaling":
+    if row.kind in ("scaling", "limit"):
         pair = [entry.times.median for entry in timed.values() if entry.times is not None]
         if len(pair) == 2:
             result.ratio, result.best, result.beside = (pair[0] / pair[1], entries[0].name, entries[1].name)
@@ -204,7 +229,7 @@ def _score(row: Row, problem: Problem, threads: int, entries: list[Entry], quick
         result.gflops = problem.flop / ours.times.median / 1e9
         if not quick:
             result.extra_bytes = memory.extra_memory(row.name, threads)
-        result.extra_allowed = memory.allowance(result.output_bytes, threads)
+        result.extra_allowed = memory.allowance(problem, threads)
     absent = _missing(row.needs)
     if wrong:
         result.status = wrong[0].upper()[:5] + wrong[0][5:]
@@ -240,7 +265,7 @@ def _beside_peers(row: Row, result: Result, timed: dict[str, Entry], mine: dict[
         everyone.append(ratio)
         if entry.verdict is not None and not entry.verdict.keeps and entry.verdict.units > limit:
             entry.status = "less accurate"
-        elif entry.name.startswith(row.against):
+        elif entry.name.startswith(row.against) and not entry.name.startswith(BY_HAND):
             official.append((ratio, entry.times.median, entry.name, ours.name if ours is not None else ""))
     if official:
         ratio, _, result.best, result.beside = min(official)

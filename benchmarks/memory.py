@@ -7,6 +7,7 @@ comes first, so that code and threads are loaded; the peak of the resident memor
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -16,11 +17,25 @@ import numpy as np
 
 from . import rows, timing
 from .ours import ours
+from .problem import Problem
+
+FEW = 16**2
+"""Taps up to which no transform is expected."""
 
 
-def allowance(result: int, threads: int) -> int:
-    """The bytes a call may take: an eighth of its output and a MiB a thread."""
-    return result // 8 + threads * 2**20
+def allowance(problem: Problem, threads: int) -> int:
+    """The bytes a call may take: the limit it is given; else an eighth of its output and a MiB a thread.
+
+    With many taps half of the output and a spectrum: blocks of up to four kernels along every axis.
+    """
+    if problem.memory_limit is not None:
+        return problem.memory_limit
+    output = rows.size_of(problem)
+    if problem.k.size <= FEW or problem.factors:
+        return output // 8 + threads * 2**20
+    number = np.result_type(problem.dtype, np.float32 if problem.precision == "high" else np.float64)
+    block = math.prod(1 << math.ceil(math.log2(4 * taps)) for taps in problem.k.shape)
+    return output // 2 + block * number.itemsize + threads * 2**20
 
 
 def extra_memory(row: str, threads: int) -> int | None:
@@ -42,7 +57,7 @@ def main(arguments: list[str]) -> None:
     """Measure in this process."""
     name, threads = arguments[0], int(arguments[1])
     row = next(row for row in rows.ROWS if row.name == name)
-    ours(rows.shrunk(row, 32)(np.random.default_rng(1)), threads, out=True).call()
+    ours(row.make(np.random.default_rng(1), 32), threads, out=True).call()
     call = ours(row.make(np.random.default_rng(0)), threads, out=True, touched=True).call
     _, extra = timing.peak_of(call)
     print(json.dumps(extra))

@@ -15,13 +15,28 @@ import numpy as np
 from .contestant import Contestant, Prepared, Unsupported, module
 from .problem import Array, Problem
 
+PATIENCE = 3.0
+"""Seconds that a call may be expected to take: by direct sums, large kernels take minutes."""
 
-def _demand(fact: bool, reason: str) -> None:
+
+def demand(fact: bool, reason: str) -> None:
+    """Raise ``Unsupported`` unless ``fact``."""
     if not fact:
         raise Unsupported(reason)
 
 
-def _finisher(problem: Problem) -> tuple[Callable[[Array], Array], bool]:
+def worth(problem: Problem, rate: float) -> None:
+    """Whether direct sums at ``rate`` operations a second, the best seen of this peer, end in time."""
+    seconds = problem.flop / rate
+    demand(seconds <= PATIENCE, f"direct sums take at least {seconds:.0f} s")
+
+
+def plainly(problem: Problem) -> None:
+    """For peers that know no missing data."""
+    demand(not problem.missing, "no missing data")
+
+
+def finisher(problem: Problem) -> tuple[Callable[[Array], Array], bool]:
     """Round, saturate and cast a float result to the integers asked for; second: whether that is needed."""
     target = problem.dtype
     floats = problem.a.dtype.kind == "f" or problem.k.dtype.kind == "f"
@@ -40,8 +55,10 @@ def _finisher(problem: Problem) -> tuple[Callable[[Array], Array], bool]:
 
 def numpy_convolve(problem: Problem, threads: int) -> Prepared:
     """numpy.convolve: one dimension, zero fill."""
-    _demand(problem.a.ndim == 1, "1-D only")
-    _demand(problem.boundary == "constant" or problem.mode == "valid", "zero fill only")
+    plainly(problem)
+    demand(problem.a.ndim == 1, "1-D only")
+    worth(problem, 40e9)
+    demand(problem.boundary == "constant" or problem.mode == "valid", "zero fill only")
     a, k, mode, step = problem.a, problem.dilated(), problem.mode, problem.stride
     words: Any = mode
     return Prepared(lambda: np.convolve(a, k, words)[::step])
@@ -52,25 +69,28 @@ def scipy_signal(function: str, **fixed: Any) -> Callable[[Problem, int], Prepar
 
     def prepare(problem: Problem, threads: int) -> Prepared:
         signal = module("scipy.signal")
+        plainly(problem)
+        if "direct" in fixed.values() or function == "convolve2d":
+            worth(problem, 40e9 if problem.a.ndim == 1 else 1e9)
         run = getattr(signal, function)
         a, k, mode = problem.a, problem.dilated(), problem.mode
         options = dict(fixed)
         if function == "convolve2d":
-            _demand(a.ndim == 2 and problem.axes is None, "2-D only")
+            demand(a.ndim == 2 and problem.axes is None, "2-D only")
             if problem.boundary != "constant":
                 words = {"symmetric": "symm", "wrap": "wrap"}
-                _demand(problem.boundary in words, f"no boundary {problem.boundary}")
+                demand(problem.boundary in words, f"no boundary {problem.boundary}")
                 options["boundary"] = words[problem.boundary]
         else:
-            _demand(problem.boundary == "constant" or mode == "valid", "zero fill only")
+            demand(problem.boundary == "constant" or mode == "valid", "zero fill only")
             k = problem.aligned(k)
             if function != "convolve" and problem.axes is not None:
                 options["axes"] = problem.axes
-        finish, needed = _finisher(problem)
+        finish, needed = finisher(problem)
         if function in ("fftconvolve", "oaconvolve"):
-            _demand(problem.dtype.kind in "fc" or needed, "would round in float64")
+            demand(problem.dtype.kind in "fc" or needed, "would round in float64")
         widen = a.dtype.kind in "iu" and k.dtype.kind == "f" and a.dtype != k.dtype
-        cut = tuple(slice(None, None, problem.stride if x in problem.along else 1) for x in range(a.ndim))
+        cut = problem.steps
 
         def call() -> object:
             x = a.astype(k.dtype) if widen else a
@@ -81,29 +101,34 @@ def scipy_signal(function: str, **fixed: Any) -> Callable[[Problem, int], Prepar
     return prepare
 
 
+NDIMAGE_WORDS = {
+    "constant": "constant", "edge": "nearest", "reflect": "mirror", "symmetric": "reflect", "wrap": "wrap"
+}  # fmt: skip
+
+
 def ndimage(function: str) -> Callable[[Problem, int], Prepared]:
     """scipy.ndimage.convolve, correlate and convolve1d, writing into ``output=``."""
 
     def prepare(problem: Problem, threads: int) -> Prepared:
         run = getattr(module("scipy.ndimage"), function)
-        _demand(problem.mode == "same", "mode same only")
-        words = {"constant": "constant", "edge": "nearest", "reflect": "mirror", "symmetric": "reflect",
-                 "wrap": "wrap"}  # fmt: skip
-        options: dict[str, Any] = {"mode": words[problem.boundary]}
+        plainly(problem)
+        demand(problem.mode == "same", "mode same only")
+        worth(problem, 2e9)
+        options: dict[str, Any] = {"mode": NDIMAGE_WORDS[problem.boundary]}
         a, k = problem.a, problem.dilated()
-        finish, needed = _finisher(problem)
+        finish, needed = finisher(problem)
         if function == "convolve1d":
-            _demand(k.ndim == 1, "1-D kernels only")
+            demand(k.ndim == 1, "1-D kernels only")
             options |= {"axis": problem.along[0], "origin": -1 if k.size % 2 == 0 else 0}
         else:
             k = problem.aligned(k)
             even = [taps % 2 == 0 for taps in k.shape]
             if function == "correlate":
-                k = np.ascontiguousarray(np.flip(k))
+                k = np.ascontiguousarray(np.flip(np.conj(k)))  # complex weights are conjugated
             options["origin"] = [-1 if e and function == "convolve" else 0 for e in even]
         size = problem.a.shape
         output = np.empty(size, np.float64 if needed else problem.dtype)
-        cut = tuple(slice(None, None, problem.stride if x in problem.along else 1) for x in range(a.ndim))
+        cut = problem.steps
 
         def call() -> object:
             run(a, k, output=output, **options)
@@ -117,25 +142,34 @@ def ndimage(function: str) -> Callable[[Problem, int], Prepared]:
 # --- OpenCV -----------------------------------------------------------------------------------------------
 
 
+def cv2_words(problem: Problem) -> tuple[int, int]:
+    """OpenCV's constants for the boundary and for the result's dtype."""
+    cv2 = module("cv2")
+    depths = {"uint8": cv2.CV_8U, "uint16": cv2.CV_16U, "int16": cv2.CV_16S, "float32": cv2.CV_32F,
+              "float64": cv2.CV_64F}  # fmt: skip
+    name = problem.a.dtype.name
+    demand(name in depths and problem.dtype.name in depths, f"no {name}")
+    borders = {"constant": cv2.BORDER_CONSTANT, "edge": cv2.BORDER_REPLICATE,
+               "reflect": cv2.BORDER_REFLECT_101, "symmetric": cv2.BORDER_REFLECT}  # fmt: skip
+    demand(problem.boundary in borders, f"no boundary {problem.boundary}")
+    return borders[problem.boundary], depths[problem.dtype.name]
+
+
 def cv2_filter2d(problem: Problem, threads: int) -> Prepared:
     """cv2.filter2D: correlation with the kernel flipped beforehand, ``dst`` given; loops over a batch."""
     cv2 = module("cv2")
+    plainly(problem)
     a, k = problem.a, problem.dilated()
-    _demand(problem.mode == "same", "mode same only")
-    depths = {"uint8": cv2.CV_8U, "uint16": cv2.CV_16U, "int16": cv2.CV_16S, "float32": cv2.CV_32F,
-              "float64": cv2.CV_64F}  # fmt: skip
-    _demand(a.dtype.name in depths and problem.dtype.name in depths, f"no {a.dtype.name}")
-    borders = {"constant": cv2.BORDER_CONSTANT, "edge": cv2.BORDER_REPLICATE,
-               "reflect": cv2.BORDER_REFLECT_101, "symmetric": cv2.BORDER_REFLECT}  # fmt: skip
-    _demand(problem.boundary in borders, f"no boundary {problem.boundary}")
-    along, border, depth = (problem.along, borders[problem.boundary], depths[problem.dtype.name])
+    demand(problem.mode == "same", "mode same only")
+    border, depth = cv2_words(problem)
+    along = problem.along
     if a.ndim == 1:
         a, k = a[None], k[None]
     elif k.ndim == 1:
-        _demand(a.ndim == 2, "images only")
+        demand(a.ndim == 2, "images only")
         k = k[:, None] if along == (0,) else k[None]
     else:
-        _demand(k.ndim == 2 and (along == (0, 1) or a.ndim == 3 and along == (1, 2)), "images only")
+        demand(k.ndim == 2 and (along == (0, 1) or a.ndim == 3 and along == (1, 2)), "images only")
     kernel = np.ascontiguousarray(np.flip(k))
     anchor = tuple(n - 1 - (n - 1) // 2 for n in kernel.shape[::-1])
     dst, step = np.empty(a.shape, problem.dtype), problem.stride
@@ -158,14 +192,19 @@ def cv2_filter2d(problem: Problem, threads: int) -> Prepared:
 # --- PyTorch ----------------------------------------------------------------------------------------------
 
 
+TORCH_WORDS = {"constant": "constant", "edge": "replicate", "reflect": "reflect", "wrap": "circular"}
+
+
 def torch_conv(problem: Problem, threads: int) -> Prepared:
     """torch.nn.functional.conv1d, 2d and 3d with the kernel flipped beforehand, in inference mode."""
     torch = module("torch")
     functional = module("torch.nn.functional")
-    a, k, rank = problem.a, problem.k, problem.k.ndim
+    plainly(problem)
+    worth(problem, 60e9 if problem.dtype == np.float32 else 10e9)
+    a, k, rank = problem.a, problem.impulse, problem.k.ndim
     run = getattr(functional, f"conv{rank}d")
     lead = tuple(x for x in range(a.ndim) if x not in problem.along)
-    _demand(len(lead) <= 1, "one batch or channel axis")
+    demand(len(lead) <= 1, "one batch or channel axis")
     data = a if a.flags.c_contiguous or a.flags.f_contiguous else np.ascontiguousarray(a)
     tensor = torch.from_numpy(data)
     colour = bool(lead) and lead[0] == a.ndim - 1
@@ -180,15 +219,14 @@ def torch_conv(problem: Problem, threads: int) -> Prepared:
         weight = weight.repeat(groups, *(1,) * (rank + 1))
     pads = [problem.padding[axis] for axis in problem.along]
     even = all(lo == hi for lo, hi in pads)
-    words = {"constant": "constant", "edge": "replicate", "reflect": "reflect", "wrap": "circular"}
-    _demand(problem.mode == "valid" or problem.boundary in words, f"no boundary {problem.boundary}")
+    demand(problem.mode == "valid" or problem.boundary in TORCH_WORDS, f"no boundary {problem.boundary}")
     direct = even and (problem.boundary == "constant" or problem.mode == "valid")
     flat = [n for pair in reversed(pads) for n in pair]
     padding = [lo for lo, _ in pads] if direct else 0
-    word = words.get(problem.boundary, "constant")
+    word = TORCH_WORDS.get(problem.boundary, "constant")
     widen = a.dtype.kind in "iu" and k.dtype.kind == "f"
     target = getattr(torch, problem.dtype.name)
-    _demand(widen or a.dtype == k.dtype, "mixed dtypes")
+    demand(widen or a.dtype == k.dtype, "mixed dtypes")
     info = np.iinfo(problem.dtype) if widen and problem.dtype.kind in "iu" else None
     stride, dilation = problem.stride, problem.dilation
 
@@ -210,22 +248,26 @@ def torch_conv(problem: Problem, threads: int) -> Prepared:
 
 
 def astropy_convolve(function: str) -> Callable[[Problem, int], Prepared]:
-    """astropy.convolution, with normalization and NaN treatment off: plain convolution."""
+    """astropy.convolution; without missing data its normalization and its treatment of NaN are off."""
 
     def prepare(problem: Problem, threads: int) -> Prepared:
         run = getattr(module("astropy.convolution"), function)
-        _demand(problem.mode == "same" and problem.stride == 1, "mode same, stride 1 only")
-        _demand(problem.axes is None, "whole arrays only")
-        _demand(problem.dtype.kind == "f" or function == "convolve_fft" and problem.dtype.kind == "c",
-                "floats only")  # fmt: skip
+        demand(problem.mode == "same" and problem.stride == 1, "mode same, stride 1 only")
+        demand(problem.axes is None, "whole arrays only")
+        demand(problem.dtype.kind == "f", "floats only")
         words = {"constant": "fill", "edge": "extend", "wrap": "wrap"}
-        _demand(problem.boundary in words, f"no boundary {problem.boundary}")
+        demand(problem.boundary in words, f"no boundary {problem.boundary}")
         a, k = problem.a, problem.dilated()
-        _demand(all(n % 2 for n in k.shape), "odd kernels only")
+        demand(all(n % 2 for n in k.shape), "odd kernels only")
         options: dict[str, Any] = {"normalize_kernel": False, "nan_treatment": "fill", "fill_value": 0.0,
                                    "boundary": words[problem.boundary]}  # fmt: skip
-        if function == "convolve_fft":
-            _demand(problem.boundary != "edge", "no boundary edge")
+        if problem.missing:  # it divides by the sum of the taps, which must be one then
+            demand(bool(np.all(k >= 0)) and abs(k.sum() - 1) < 1e-12, "positive taps of sum one only")
+            options |= {"normalize_kernel": True, "nan_treatment": "interpolate"}
+        if function == "convolve":
+            worth(problem, 5e9)
+        else:
+            demand(problem.boundary != "edge", "no boundary edge")
             fft = module("scipy.fft")
             options |= {"allow_huge": True, "fftn": fft.fftn, "ifftn": fft.ifftn}
         return Prepared(lambda: run(a, k, **options))

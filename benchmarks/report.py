@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -167,8 +168,9 @@ def entrants(result: Result) -> str:
 
 
 def save(path: str, content: dict[str, Any]) -> None:
-    """Write the JSON, by way of a temporary name so that no half file is left."""
+    """Write the JSON, lists of numbers on a line, by way of a temporary name so that no half file is left."""
     target = Path(path)
     half = target.with_name(target.name + ".part")
-    half.write_text(json.dumps(content, indent=1) + "\n")
+    text = json.dumps(content, indent=1)
+    half.write_text(re.sub(r"\[[-+\d.e,\s]*\]", lambda m: " ".join(m[0].split()), text) + "\n")
     half.replace(target)

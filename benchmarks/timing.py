@@ -24,13 +24,14 @@ SETTLE = 0.01
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds a call: median, quartiles, fastest, and how many rounds they come from."""
+    """Seconds a call: median, quartiles, fastest, how many rounds they come from, and every round."""
 
     median: float
     q25: float
     q75: float
     fastest: float
     rounds: int
+    samples: tuple[float, ...] = ()
 
     @property
     def iqr(self) -> float:
@@ -39,15 +40,16 @@ class Times:
 
 
 def summary(samples: Sequence[float]) -> Times:
-    """Median and quartiles.
+    """Median and quartiles; the samples are kept to four digits.
 
     >>> summary([3.0, 1.0, 2.0]).median
     2.0
     """
+    rounded = tuple(float(f"{sample:.4g}") for sample in samples)
     if len(samples) == 1:
-        return Times(samples[0], samples[0], samples[0], samples[0], 1)
+        return Times(samples[0], samples[0], samples[0], samples[0], 1, rounded)
     low, middle, high = statistics.quantiles(samples, n=4, method="inclusive")
-    return Times(middle, low, high, min(samples), len(samples))
+    return Times(middle, low, high, min(samples), len(samples), rounded)
 
 
 def once(call: Callable[[], object]) -> tuple[object, float]:
@@ -82,7 +84,8 @@ def alternate(
     best = min((guess[name] for name in fast), default=0.0)
     order = sorted(fast)
     collecting = gc.isenabled()
-    gc.collect()
+    if budget:
+        gc.collect()
     gc.disable()
     try:
         start, turn = time.perf_counter(), 0

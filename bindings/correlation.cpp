@@ -137,8 +137,8 @@ void bind_correlation(nb::module_& m) {
       .def("__init__", &construct, nb::arg("axes"), nb::arg("batch"), nb::arg("dtype"),
            nb::arg("kernel_dtype"), nb::arg("out_dtype"), nb::arg("compute"), nb::arg("complex_samples"),
            nb::arg("complex_kernel"), nb::arg("conjugate"), nb::arg("zero_fill"), nb::arg("store"),
-           nb::arg("fill"), nb::arg("kernel_offset"), nb::arg("method"), nb::arg("terms") = 1,
-           nb::arg("block") = std::vector<int64_t>(), nb::arg("local") = false, nb::arg("keep") = false)
+           nb::arg("fill"), nb::arg("kernel_offset"), nb::arg("method"), nb::arg("terms"), nb::arg("block"),
+           nb::arg("local"), nb::arg("keep"))
       .def("run", &run, nb::arg("a"), nb::arg("kernel"), nb::arg("out"), nb::arg("threads"),
            nb::arg("release"))
       .def("summary", &summary);

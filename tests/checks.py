@@ -25,8 +25,11 @@ KINDS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 SINGLE = (np.dtype(np.float16), BFLOAT16, np.dtype(np.float32), np.dtype(np.complex64))
 
 
-def check(op: str, a: Any, k: Any, mode: str = "full", **options: Any) -> Any:
-    """Run ``fl.<op>`` and compare dtype, shape and every output with the definition. Returns the result."""
+def check(op: str, a: Any, k: Any, mode: str = "full", *, slack: float = 0.0, **options: Any) -> Any:
+    """Run ``fl.<op>`` and compare dtype, shape and every output with the definition. Returns the result.
+
+    ``slack`` is an error that the promise allows at every output beside its own.
+    """
     want = oracle(op, a, k, mode, **options)
     dtype = np.dtype(options["dtype"] if options.get("dtype") is not None else expected_dtype(a, k))
     sums = summation_dtype(a, k)
@@ -36,7 +39,7 @@ def check(op: str, a: Any, k: Any, mode: str = "full", **options: Any) -> Any:
             getattr(fl, op)(a, k, mode, **options)
         return None
     got = getattr(fl, op)(a, k, mode, **options)
-    compare(got, want, dtype, sums, overflow)
+    compare(got, want, dtype, sums, overflow, slack)
     return got
 
 
@@ -49,7 +52,12 @@ def oracle(op: str, a: Any, k: Any, mode: str = "full", **options: Any) -> Exact
 
 
 def compare(
-    got: Any, want: Exact, dtype: np.dtype, sums: np.dtype | None = None, overflow: str = "raise"
+    got: Any,
+    want: Exact,
+    dtype: np.dtype,
+    sums: np.dtype | None = None,
+    overflow: str = "raise",
+    slack: float = 0.0,
 ) -> None:
     """Assert that ``got`` is what ``want`` says in the result dtype ``dtype``.
 
@@ -58,7 +66,7 @@ def compare(
     assert got.dtype == dtype and got.dtype.isnative, f"result dtype {got.dtype}, expected {dtype}"
     assert got.shape == want.shape, f"result shape {got.shape}, expected {want.shape}"
     if dtype.kind in "iu":
-        lower, upper = rounded(want, sums)
+        lower, upper = rounded(want, sums, slack)
         for index in np.ndindex(got.shape):
             if overflow == "wrap" and upper[index] - lower[index] >= 2 ** np.iinfo(dtype).bits:
                 continue  # the promise leaves every residue open
@@ -67,7 +75,7 @@ def compare(
             inside = low <= value <= high if low <= high else not high < value < low
             assert inside, f"at {index}: got {value}, expected {low}" + (f" to {high}" if high != low else "")
     else:
-        assert_keeps_promise(np.asarray(got), want)
+        assert_keeps_promise(np.asarray(got), want, slack)
 
 
 def store(value: int, dtype: np.dtype, overflow: str) -> int:
@@ -80,11 +88,11 @@ def store(value: int, dtype: np.dtype, overflow: str) -> int:
     return value
 
 
-def rounded(want: Exact, sums: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+def rounded(want: Exact, sums: np.dtype, more: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """The integers, half to even, that sums within the promise round to: the lowest and the highest."""
     if sums.kind in "iub":
         return want.real, want.real
-    slack = allowance(want, sums)
+    slack = allowance(want, sums) + more
     ends = []
     for sign in (-1, 1):
         values = [round(exact(v) + sign * exact(e)) for v, e in zip(want.real.flat, slack.flat, strict=True)]
@@ -113,7 +121,7 @@ def allowance(want: Exact, dtype: np.dtype) -> np.ndarray:
     return promise(terms) * np.ldexp(scale, -24 if single else -53) + terms * subnormal
 
 
-def assert_keeps_promise(got: np.ndarray, want: Exact) -> None:
+def assert_keeps_promise(got: np.ndarray, want: Exact, slack: float = 0.0) -> None:
     """Every output within the promise; infinities and NaN exactly where the definition has them.
 
     Nothing is promised where S itself overflows the type of the sums.
@@ -121,7 +129,7 @@ def assert_keeps_promise(got: np.ndarray, want: Exact) -> None:
     dtype = got.dtype
     if dtype.kind == "c" and want.imag is None:
         want = Exact(want.real, np.zeros_like(want.real), want.magnitude, want.taps)
-    limit = allowance(want, dtype)
+    limit = allowance(want, dtype) + np.longdouble(slack)
     exact_size = (
         np.hypot(as_float(want.real), as_float(want.imag))
         if want.imag is not None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import math
 import sys
 import time
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,114 +14,22 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import arrays, contest, peers, report, rows, timing
+from benchmarks import arrays, contest, makers, memory, report, rows, separable, timing
 from benchmarks.contestant import Contestant, Prepared, Unsupported
-from benchmarks.problem import Array, Problem, Verdict, judge, reference
-
-RNG = np.random.default_rng(3)
-WORDS: dict[str, Any] = {word: word for word in ("constant", "edge", "reflect", "symmetric", "wrap")}
+from benchmarks.judge import Verdict
+from benchmarks.problem import Array, Problem
+from benchmarks.reference import reference
+from conftest import peer
 
 
 def row(name: str) -> rows.Row:
     return next(row for row in rows.ROWS if row.name == name)
 
 
-def by_hand(p: Problem) -> Array:
-    """The sum itself, an output at a time, over one axis or two."""
-    anchor = [(n - 1) // 2 if p.mode == "same" else 0 for n in p.k.shape]
-    reach = [(n - 1) * p.dilation for n in p.k.shape]
-    wide = np.pad(p.a, [(r, r) for r in reach], mode=WORDS[p.boundary])
-    first = [
-        {"same": s * p.dilation, "full": 0, "valid": r}[p.mode] for s, r in zip(anchor, reach, strict=True)
-    ]
-    y = np.zeros(p.shape)
-    for i in product(*map(range, p.shape)):
-        for j in product(*map(range, p.k.shape)):
-            at = tuple(
-                f + n * p.stride - t * p.dilation + r for f, n, t, r in zip(first, i, j, reach, strict=True)
-            )
-            y[i] += wide[at] * p.k[j]
-    return y
-
-
-@pytest.mark.parametrize("mode", ["same", "full", "valid"])
-@pytest.mark.parametrize(("size", "taps"), [((11,), (4,)), ((9,), (3,)), ((8, 9), (3, 2))])
-@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (3, 2)])
-def test_reference_is_the_definition(
-    mode: str, size: tuple[int, ...], taps: tuple[int, ...], stride: int, dilation: int
-) -> None:
-    words = ["constant"] if mode != "same" else list(WORDS)
-    for word in words:
-        p = Problem(RNG.standard_normal(size), RNG.standard_normal(taps), mode, word, None, stride, dilation)
-        ref = reference(p)
-        assert ref.exact.shape == p.shape
-        np.testing.assert_allclose(ref.exact.astype(float), by_hand(p), rtol=1e-12, atol=1e-12)
-
-
-def test_reference_along_some_axes() -> None:
-    colour = RNG.integers(0, 256, (9, 8, 3), dtype=np.uint8)
-    k = RNG.standard_normal((3, 5)).astype(np.float32)
-    whole = reference(Problem(colour, k, axes=(0, 1))).exact
-    for channel in range(3):
-        np.testing.assert_array_equal(whole[..., channel], reference(Problem(colour[..., channel], k)).exact)
-
-
-def test_blocks_of_the_reference_join(monkeypatch: pytest.MonkeyPatch) -> None:
-    p = Problem(RNG.standard_normal((20, 7)), RNG.standard_normal((3, 3)), stride=2)
-    whole = reference(p).exact
-    monkeypatch.setattr("benchmarks.problem.BLOCK", 8)
-    np.testing.assert_array_equal(reference(p).exact, whole)
-
-
-class TestJudge:
-    """Right answers pass; every way of being wrong that a peer has shown is caught."""
-
-    p = Problem(RNG.standard_normal(50).astype(np.float32), RNG.standard_normal(5).astype(np.float32))
-    ref = reference(p)
-
-    def test_right(self) -> None:
-        verdict = judge(self.ref.exact.astype(np.float32), self.ref)
-        assert verdict.wrong is None
-        assert verdict.keeps
-        assert 0 < verdict.units <= 1
-
-    @pytest.mark.parametrize("bad", ["flipped", "shifted", "shape", "nan"])
-    def test_wrong(self, bad: str) -> None:
-        a, k = self.p.a, self.p.k
-        answer = {
-            "flipped": np.convolve(a, k[::-1], "same"),
-            "shifted": np.roll(np.convolve(a, k, "same"), 1),
-            "shape": np.convolve(a, k, "full"),
-            "nan": np.where(np.arange(50) == 7, np.nan, np.convolve(a, k, "same")),
-        }[bad]
-        assert judge(answer, self.ref).wrong is not None
-
-    def test_less_accurate_is_not_wrong(self) -> None:
-        verdict = judge(self.ref.exact + 3e-5 * np.abs(self.ref.exact), self.ref)
-        assert verdict.wrong is None
-        assert not verdict.keeps
-
-    def test_integers_must_be_exact(self) -> None:
-        p = Problem(np.array([2**60 + 1, 2, 3]), np.array([1, 0, 0]), "full")
-        ref = reference(p)
-        assert judge(ref.exact, ref).wrong is None
-        assert judge(ref.exact + 1, ref).wrong == "not exact"
-        assert judge(ref.exact.astype(np.float64), ref).wrong == "not exact"
-
-    def test_rounding_to_integers(self) -> None:
-        image = RNG.integers(0, 256, (20, 20), dtype=np.uint8)
-        p = Problem(image, RNG.standard_normal((3, 3)).astype(np.float32), result=np.uint8)
-        ref = reference(p)
-        good = np.clip(np.rint(ref.exact), 0, 255)
-        assert judge(good.astype(np.uint8), ref).wrong is None
-        assert judge(np.floor(np.clip(ref.exact, 0, 255)).astype(np.uint8), ref).wrong is not None
-        assert judge(np.rint(ref.exact).astype(np.int64).astype(np.uint8), ref).wrong is not None
-
-
 @pytest.mark.parametrize("name", ["1d-f32-8", "2d-f32-5x5"])
 def test_a_wrong_contestant_is_never_timed(name: str) -> None:
     chosen = row(name)
-    problem = rows.shrunk(chosen, 96)(np.random.default_rng(0))
+    problem = contest.problem_of(chosen, quick=True)
     right = reference(problem).exact.astype(problem.dtype)
     players = (contest.fake(right, "right"), contest.fake(np.roll(right, 1), "shifted"))
     (result,) = contest.measure(chosen, (1,), budget=0.0, quick=True, extra=players)
@@ -139,35 +46,28 @@ def test_a_wrong_contestant_is_never_timed(name: str) -> None:
     assert "shifted" in report.entrants(result)
 
 
-@pytest.mark.parametrize("chosen", rows.ROWS, ids=lambda chosen: chosen.name)
-def test_every_row_is_a_problem(chosen: rows.Row) -> None:
-    p = rows.shrunk(chosen, 8)(np.random.default_rng(0))
-    ref = reference(p)
-    assert ref.exact.shape == p.shape
-    assert p.flop > 0
-    assert math.isfinite(ref.promise)
-
-
 def test_rows_have_their_own_names() -> None:
     names = [row.name for row in rows.ROWS]
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize(
-    "chosen", [row for row in rows.EXTRAS if "31x31" not in row.name], ids=lambda r: r.name
-)
-def test_peers_answer_the_question(chosen: rows.Row) -> None:
-    """Boundaries, even kernels, strides, axes: what a peer accepts, it is asked in the right words."""
-    p = rows.shrunk(chosen, 24)(np.random.default_rng(0))
-    if any(taps > 24 for taps in p.k.shape):
-        pytest.skip("the kernel is larger than the shrunk array, where peers differ in meaning")
-    ref = reference(p)
-    for player in peers.PEERS[:11]:
-        try:
-            prepared = player.prepare(p, 1)
-        except Unsupported:
-            continue
-        assert judge(np.asarray(prepared.finish(prepared.call())), ref).wrong is None, player.name
+WRONG = {
+    "i64-5x5": ("scipy.signal.convolve fft", "scipy.ndimage.convolve", "scipy.ndimage.correlate"),
+}
+"""Peers that round where the answer is exact."""
+
+
+@pytest.mark.parametrize("chosen", rows.ROWS, ids=lambda chosen: chosen.name)
+def test_every_row_runs(chosen: rows.Row) -> None:
+    """All that take part are asked in the right words: their answers are right, ours first of all."""
+    for result in contest.measure(chosen, (1,), budget=0.0, quick=True):
+        assert result.status in ("quick", "not measured")
+        ours = [entry for entry in result.entries if entry.package == "faltung"]
+        assert [entry.status for entry in ours] == ["ok"] * len(ours)
+        assert len(ours) >= 2
+        wrong = [entry.name for entry in result.entries if entry.status.startswith("wrong")]
+        assert wrong == list(WRONG.get(chosen.name, ()))
+        assert result.flop > 0
 
 
 def entry(
@@ -179,7 +79,7 @@ def entry(
 
 
 def score(chosen: rows.Row, *entries: contest.Entry) -> contest.Result:
-    problem = rows.shrunk(chosen, 8)(np.random.default_rng(0))
+    problem = chosen.make(np.random.default_rng(0), 8)
     return contest._score(chosen, problem, 1, list(entries), quick=True)
 
 
@@ -206,6 +106,15 @@ class TestScore:
         result = score(only, *self.ours, entry("torch conv", 1.0), entry("scipy.signal.convolve", 8.0))
         assert (result.best, result.ratio) == ("scipy.signal.convolve", 4.0)
 
+    def test_by_hand_is_shown_beside(self) -> None:
+        result = score(self.row, *self.ours, entry("by hand: torch.fft", 0.5), entry("torch conv", 4.0))
+        assert (result.best, result.ratio, result.ratio_any) == ("torch conv", 2.0, 0.25)
+
+    def test_within_a_limit(self) -> None:
+        limited = rows.Row("r", self.row.make, 0.8, "limit", needs=())
+        result = score(limited, entry("faltung out=", 2.0), entry(contest.WITHIN, 4.0))
+        assert (result.ratio, result.best, result.beside) == (0.5, "faltung out=", contest.WITHIN)
+
     def test_absent_peer_is_no_win(self) -> None:
         needy = rows.Row("r", self.row.make, 2.0, needs=("no_such_package",))
         result = score(needy, *self.ours, entry("torch conv", 99.0))
@@ -220,11 +129,39 @@ class TestScore:
         assert score(self.row, bad, entry("torch conv", 4.0)).status == "WRONG: not finite"
 
 
+def test_memory_allowed() -> None:
+    small = Problem(np.zeros((64, 64), np.float32), np.zeros((5, 5), np.float32))
+    assert memory.allowance(small, 2) == 64 * 64 * 4 // 8 + 2 * 2**20
+    assert memory.allowance(dataclasses.replace(small, memory_limit=123), 2) == 123
+    large = dataclasses.replace(small, k=np.zeros((31, 31), np.float32))
+    assert memory.allowance(large, 1) == 64 * 64 * 4 // 2 + 128 * 128 * 8 + 2**20
+    assert memory.allowance(dataclasses.replace(large, precision="high"), 1) == 64 * 64 * 2 + 2**16 + 2**20
+
+
+@pytest.mark.parametrize("sigma", list(makers.EIGHT_BIT))
+def test_the_taps_of_gaussian_blur(sigma: int) -> None:
+    """OpenCV's filter of uint8 images takes part in the rows of its own taps, and in no others."""
+    peer("cv2")
+    count = 2 * len(makers.EIGHT_BIT[sigma]) - 1
+    assert makers.bits(sigma, count).sum() == 1
+    np.testing.assert_array_equal(
+        separable.own_line(sigma, count, np.dtype(np.uint8)), makers.bits(sigma, count)
+    )
+    for dtype, wanted in ((np.float32, True), (np.uint8, False)):
+        make = makers.blur((20, 20), sigma, dtype, 4, result=dtype, boundary="reflect")
+        problem = make(np.random.default_rng(0))
+        if wanted:
+            separable.cv2_gaussian(problem, 1)
+        else:
+            with pytest.raises(Unsupported, match="its own taps are others"):
+                separable.cv2_gaussian(problem, 1)
+
+
 def test_our_own_exception_is_no_refusal() -> None:
     def broken() -> Array:
         raise RuntimeError("no such kernel\nmore")
 
-    ref = reference(rows.shrunk(TestScore.row, 8)(np.random.default_rng(0)))
+    ref = reference(TestScore.row.make(np.random.default_rng(0), 8))
     mine, peer = (Contestant(n, n, lambda p, t: Prepared(broken)) for n in ("faltung", "torch"))
     assert contest.check(mine, Prepared(broken), ref)[0].status == "wrong: raised: no such kernel"
     assert contest.check(peer, Prepared(broken), ref)[0].status == "unsupported: no such kernel"
@@ -281,4 +218,10 @@ def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
                         str(target)]) == 0  # fmt: skip
     assert "call-16x3" in capsys.readouterr().out
     content = json.loads(target.read_text())
+    assert all(
+        line.endswith(("],", "]")) for line in target.read_text().splitlines() if '"samples": [' in line
+    )
+    times = content["rows"][0]["entries"][0]["times"]
+    assert len(times["samples"]) == times["rounds"]
+    assert min(times["samples"]) == pytest.approx(times["fastest"], rel=1e-3)
     assert {"machine", "versions", "isa", "rows", "date"} <= set(content)

@@ -43,5 +43,13 @@ template <>
 const ConvertTable<uint64_t>& convert_table<uint64_t>(Isa isa) {
   FALTUNG_PICK(convert_u64)
 }
+template <>
+const SpectralTable<float>& spectral_table<float>(Isa isa) {
+  FALTUNG_PICK(spectral_f32)
+}
+template <>
+const SpectralTable<double>& spectral_table<double>(Isa isa) {
+  FALTUNG_PICK(spectral_f64)
+}
 
 }  // namespace faltung

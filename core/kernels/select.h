@@ -4,6 +4,7 @@
 
 #include "core/base/cpu.h"
 #include "core/kernels/convert.h"
+#include "core/kernels/spectral.h"
 #include "core/kernels/stencil.h"
 
 namespace faltung {
@@ -12,5 +13,7 @@ template <class T>
 const StencilTable<T>& stencil_table(Isa isa);
 template <class T>
 const ConvertTable<T>& convert_table(Isa isa);
+template <class T>
+const SpectralTable<T>& spectral_table(Isa isa);
 
 }  // namespace faltung

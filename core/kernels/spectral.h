@@ -1,36 +1,53 @@
 // The spectral family: complex Fourier transforms of `lanes` signals side by side, and what stands around them.
 //
-// A lane pair is 2 * lanes numbers: the real parts of one sample of every lane, then the imaginary ones. A line of n samples is
-// n lane pairs, `step` pairs apart. Forward transforms decimate in frequency (natural order in, permuted out), inverse ones in
-// time (permuted in, natural out, not scaled): a convolution multiplies in permuted order and never reorders anything.
+// A lane pair is 2 * lanes numbers: the real parts of one sample of every lane, then the imaginary ones. A line of n samples
+// is n lane pairs, `step` pairs apart. Forward transforms take natural order and leave a permuted one, inverse ones the
+// other way (and do not scale): a convolution multiplies in permuted order and never reorders anything. The permutation is
+// that of decimation in frequency: with stages of radix r1, r2, ... position p = m1 * n / r1 + m2 * n / (r1 r2) + ... holds
+// frequency m1 + r1 * (m2 + r2 * (m3 + ...)); Fourier<T>::order() in core/ops/fourier.h lists it.
 #pragma once
 #include <cstdint>
 
 namespace faltung {
 
-// One stage splits transforms of n points into `radix` transforms of n / radix points each.
+// One stage splits every transform of n points into `radix` transforms of n / radix points each. Made by Fourier<T>; nobody
+// else looks inside. A set of twiddles is the powers of one root w that the butterfly of this radix wants, re and im:
+//   radix 2: w   3: w, w^2   4: w, w^2   5: w, w^2, w^3, w^4   8: w, w exp(-2 pi i / 8), w^2, w^4
 template <class T>
 struct FourierStage {
-  int radix;           // 2, 3, 4, 5 or 8
-  int64_t n;           // points of every transform of this stage
-  const T* twiddles;   // for j < n / radix, m = 1 ... radix - 1: re, im of exp(-2 pi i j m / n); j slowest
+  int radix;
+  int64_t n;
+  const T* by_block;  // forward: a set for each transform of this stage, in order of position
+  const T* by_point;  // inverse: a set for each j < n / radix, of w = exp(-2 pi i j / n)
 };
 
-// A transform of n points: its stages, from n points down to the last radix.
+constexpr int fourier_twiddles(int radix) {
+  return radix == 2 ? 1 : radix <= 4 ? 2 : 4;
+}
+
+// A transform of n points: its stages, from n points down to the last radix; none for n = 1. Lines longer than a near cache
+// are rows of `run` points: the first `columns` stages run across the rows, the others along each. Between the rows `gap`
+// pairs may be left out: point i then stands at pair (i + i / run * gap) * step.
 template <class T>
 struct FourierStages {
   const FourierStage<T>* stages;
   int count;
   int64_t n;
+  int columns;
+  int64_t run, gap;
 };
 
 template <class T>
 struct SpectralTable {
   const char* name;
   int lanes;
-  // One line, in place.
+  int radix;  // the widest that its transforms like: 4 or 8; Fourier<T> asks for it
+  // One line, in place. Fast where z is aligned to a vector.
   void (*forward)(T* z, int64_t step, const FourierStages<T>& transform);
   void (*inverse)(T* z, int64_t step, const FourierStages<T>& transform);
+  // forward, z[i] *= h[i] (as multiply, with `lanes` as multiply_lanes), inverse: two passes over the line less than the
+  // three calls. h is contiguous whatever the step.
+  void (*convolve)(T* z, int64_t step, const FourierStages<T>& transform, const T* h, bool lanes);
   // z[i] *= h[i] for n contiguous pairs: h holds n complex numbers (all lanes share them), or n lane pairs.
   void (*multiply)(T* z, const T* h, int64_t n);
   void (*multiply_lanes)(T* z, const T* h, int64_t n);

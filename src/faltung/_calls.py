@@ -19,6 +19,7 @@ from ._missing import find_mask, perform
 from ._operands import out_array, prepared
 from ._recipe import Recipe, recipe
 from ._tuning import CACHED_CALLS
+from ._ways import Choice
 
 Array: TypeAlias = NDArray[Any]
 
@@ -37,7 +38,7 @@ def call(
     """A call that `calls` does not know."""
     if memory_limit is not None or progress is not None or is_path(a) or is_path(out):
         return call_in_blocks(a, k, options, out, mask, memory_limit, progress)
-    samples, weak, restore = to_array("a", a)
+    samples, weak, restore = to_array("a", a, masked=True)
     missing = find_mask(a, mask, samples)
     taps, kernel_weak, _ = to_array("k", k)
     request, workers = _describe.described(samples, weak, taps, kernel_weak, options, missing is not None)
@@ -52,10 +53,16 @@ def call(
 
 
 def remember(
-    a: Array, k: Array, options: tuple[Any, ...], out: Any, how: Recipe, workers: int | None
+    a: Array,
+    k: Array,
+    options: tuple[Any, ...],
+    out: Any,
+    how: Recipe,
+    workers: int | None,
+    choice: Choice | None = None,
 ) -> None:
     """Later calls with arrays of this shape, strides and type run without passing through Python."""
-    bound = how.bound(a, k, out, workers)
+    bound = how.bound(a, k, out, workers, choice)
     if bound is not None:
         calls.add(a, k, options, out, *bound)
 

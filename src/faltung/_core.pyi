@@ -66,10 +66,10 @@ class Correlation:
         fill: bytes,
         kernel_offset: int,
         method: int,
-        terms: int = 1,
-        block: Sequence[int] = ...,
-        local: bool = False,
-        keep: bool = False,
+        terms: int,
+        block: Sequence[int],
+        local: bool,
+        keep: bool,
     ) -> None: ...
     def run(
         self, a: NDArray[Any], kernel: NDArray[Any], out: NDArray[Any], threads: int, release: bool

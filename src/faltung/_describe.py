@@ -104,6 +104,10 @@ def _describe(
     if mode == "valid":
         _check_valid(shape, taps, along, sizes, lengths, dilations)
     words = _resolve_boundary(boundary, rank)
+    weighed = _check_flag("return_weight", return_weight)
+    missing = masked or nan_policy == "omit" or weighed
+    kind = max(a.kind, k.kind)
+    means = missing and result is None and kind <= 1  # means of integers
     request = Request(
         flip=flip,
         shape=shape,
@@ -123,11 +127,11 @@ def _describe(
         method=method,
         nan_policy=nan_policy,
         precision=check_precision(precision),
-        result=check_result(result, max(a.kind, k.kind)),
+        result=np.dtype(np.float64) if means else check_result(result, kind),
         overflow=overflow,
         min_valid=_check_min_valid(min_valid),
-        return_weight=_check_flag("return_weight", return_weight),
-        missing=masked or nan_policy == "omit" or return_weight,
+        return_weight=weighed,
+        missing=missing,
         double_taps=double_taps,
     )
     return request, _resolve_workers(workers)

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from html import escape
 from math import floor, log10
 from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
-from ._dtype import is_integer
-from ._precision import error_units
+from . import _ways
 from ._recipe import Recipe
-from ._recipe import recipe as make_recipe
+from ._ways import Choice, Refusal, Way
 
 Array: TypeAlias = NDArray[Any]
 Cells: TypeAlias = tuple[str, ...]
+Details: TypeAlias = tuple[tuple[str, str], ...]
+
+
+_INPUT = {True: "read in place, borders peeled", False: "converted strip by strip in cache"}
 
 
 class Candidate(NamedTuple):
-    """One method that could run: predicted seconds of one thread, extra bytes a thread, promise, reason."""
+    """One method: seconds of one thread, extra bytes a thread (None: it cannot run), promise, why."""
 
     method: str
-    seconds: float
-    extra_bytes: int
+    seconds: float | None
+    extra_bytes: int | None
     promise: str
     reason: str
     chosen: bool
@@ -59,41 +60,41 @@ class Explanation(str):
         return f"<p>{escape(self.heading)}</p><table><tr>{table}</tr>{body}</table><ul>{details}</ul>"
 
 
-def explain(recipe: Recipe) -> Explanation:
-    """The candidates of a recipe, their predicted time, what they promise, and why one was taken."""
-    promise = "exact" if recipe.exact else "highest"
-    direct, slow = recipe.seconds(), recipe.seconds(reference=True)
-    if recipe.reference:
-        reasons = ("`method='reference'` was asked for", "asked for")
-    else:
-        asked = recipe.request.method == "direct"
-        fastest = "asked for" if asked else "fastest that keeps the promise"
-        reasons = (fastest, f"about {slow / direct:.0f} times slower" if slow > 1.5 * direct else "no faster")
-    details, scratch = _details(recipe)
-    rows = (
-        Candidate("direct", direct, scratch, promise, reasons[0], not recipe.reference),
-        Candidate("reference", slow, 0, promise, reasons[1], recipe.reference),
-    )
-    return Explanation(title(recipe), rows, details)
+def explain(how: Recipe, k: Array, taken: Choice, why: str | None = None) -> Explanation:
+    """The candidates for a recipe and its taps, what they cost and promise, and why one was taken."""
+    found = _ways.candidates(how, k)
+    best = taken.way.seconds
+    rows = []
+    for candidate in found:
+        if isinstance(candidate, Refusal):
+            rows.append(Candidate(candidate.method, None, None, "", candidate.reason, False))
+            continue
+        way = candidate.way
+        chosen = way.method == taken.way.method
+        if chosen:
+            reason = why or _why(how)
+        else:
+            factor = way.seconds / best
+            reason = (
+                f"about {factor:.{0 if factor >= 9.95 else 1}f} times slower" if factor > 1 else "no slower"
+            )
+        extra = _direct_bytes(how) if way.method == "direct" else way.extra_bytes
+        rows.append(Candidate(way.method, way.seconds, extra, _promise(how, way), reason, chosen))
+    return Explanation(title(how), tuple(rows), _details(how, taken.way))
 
 
-def error_bound(how: Recipe, a: Array, k: Array) -> Array:
-    """The bound of "highest" at every output, in units of the result; `Plan.error_bound` has the formula."""
-    request, n = how.request, how.terms
-    if how.exact and is_integer(how.out_dtype):
-        return np.zeros(how.out_shape)
-    double, fill = np.dtype(np.float64), np.abs(np.frombuffer(request.fill, request.dtype)[:1])
-    absolute = replace(
-        request, dtype=double, kernel_dtype=double, weak=False, kernel_weak=False, result=None,
-        fill=fill.astype(float).tobytes(),
-    )  # fmt: skip
-    total = make_recipe(absolute).run(np.abs(a).astype(float), np.abs(k).astype(float), None, None)
-    unit, lost = (2.0**-53, -(-n // 2) * 2.0**-1074) if how.double else (2.0**-24, n * 2.0**-150)
-    bound = error_units(n) * unit * total + lost
-    half = {"float16": (2.0**-11, 2.0**-25), "bfloat16": (2.0**-8, 2.0**-134)}.get(how.out_dtype.name)
-    if half:
-        return bound + half[0] * (total + bound) + half[1]
-    return bound + 0.5 if is_integer(how.out_dtype) else bound
+def _why(how: Recipe) -> str:
+    if how.request.method != "auto":
+        return f"`method={how.request.method!r}` was asked for"
+    return "fastest that keeps the promise"
+
+
+def _promise(how: Recipe, way: Way) -> str:
+    if how.exact:
+        return "exact"
+    if way.method == "spectral":
+        return "highest + 2^-44 X Σ|k|" if way.local else "high"
+    return "highest"
 
 
 def title(recipe: Recipe) -> str:
@@ -107,23 +108,54 @@ def title(recipe: Recipe) -> str:
     )
 
 
-def _details(recipe: Recipe) -> tuple[tuple[tuple[str, str], ...], int]:
-    """How the direct method runs, and its extra bytes a thread."""
-    if not recipe.size or recipe.complex == (False, True):
-        return (), 0
-    told = recipe.for_explain().summary()
+def _details(how: Recipe, way: Way) -> Details:
+    """How the way that was taken runs."""
+    common = (("multiply-adds", f"{how.products:,}"),) if way.method in ("direct", "reference") else ()
+    if way.method == "spectral":
+        return _spectral_details(way)
+    if way.method == "separable":
+        products = way.terms * sum(how.lengths)
+        terms = "1 outer product" if way.terms == 1 else f"a sum of {way.terms} outer products"
+        return (
+            ("kernel", f"{terms}: {products} products a sample instead of {how.taps}"),
+            ("passes", "fused: strips stay in cache, no whole intermediate"),
+        )
+    told = how.direct_summary if way.method == "direct" else None
+    if told is None:
+        return common
     rows, columns, group = told["tile"]
     strip, block = told["unit"]
-    in_place = told["reads_in_place"]
-    details = (
+    return (
         ("microkernel", told["kernel"]),
         ("register tile", f"{rows} rows x {columns} columns, {group} kernel rows at once"),
         ("unit of work", f"{strip} rows x {block} columns, {told['units']} units"),
         ("partial sums", f"{told['partial_sums']} an output, of at most 256 terms each"),
-        ("input", "read in place, borders peeled" if in_place else "converted strip by strip in cache"),
-        ("multiply-adds", f"{recipe.products:,}"),
+        (
+            "input",
+            "read in place, borders peeled"
+            if told["reads_in_place"]
+            else "converted strip by strip in cache",
+        ),
+        *common,
     )
-    return details, told["scratch_bytes"]
+
+
+def _spectral_details(way: Way) -> Details:
+    size = " x ".join(map(str, way.block))
+    details: Details = (
+        ("transform", f"{'float64' if way.compute == 'f64' else 'float32'}, blocks of {size} points"),
+        ("layout", _ways.layout(way)),
+        ("spectrum", f"{way.spectrum / 1024:.0f} KiB of the kernel"),
+        ("samples not finite", "are set aside and added term by term"),
+    )
+    if way.local:
+        details += (("outliers", "blocks with samples over 2^16 times their root mean square run direct"),)
+    return details
+
+
+def _direct_bytes(how: Recipe) -> int:
+    told = how.direct_summary
+    return told["scratch_bytes"] if told else 0
 
 
 def _cells(candidates: tuple[Candidate, ...]) -> list[Cells]:
@@ -147,17 +179,21 @@ def _text(title: str, cells: list[Cells], details: tuple[tuple[str, str], ...]) 
     return "\n".join(lines)
 
 
-def _time(seconds: float) -> str:
+def _time(seconds: float | None) -> str:
     """Three significant digits.
 
     >>> [_time(t) for t in (4.56e-6, 99.96e-6, 0.12, 0.99996, 1623)]
     ['4.56 µs', '100 µs', '120 ms', '1.00 s', '1620 s']
     """
+    if seconds is None:
+        return "-"
     rounded = float(f"{seconds:.2e}")
     size, unit = (1.0, "s") if rounded >= 1 else (1e-3, "ms") if rounded >= 1e-3 else (1e-6, "µs")
     digits = 2 - floor(log10(rounded / size)) if rounded else 2
     return f"{round(rounded / size, digits):.{max(digits, 0)}f} {unit}"
 
 
-def _bytes(n: int) -> str:
+def _bytes(n: int | None) -> str:
+    if n is None:
+        return "-"
     return f"{n / 1024:.0f} KiB a thread" if n else "none"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._dtype import holding, integer_range, is_integer
+from ._dtype import DType, holding, integer_range, is_integer
 from ._errors import FaltungOverflowError, FaltungValueError
 from ._geometry import boundary_index
 
@@ -106,11 +106,7 @@ def overflow_error(recipe: Recipe, a: Array, k: Array, workers: int | None) -> E
     for suspect in suspects:
         index = tuple(int(i) for i in np.unravel_index(suspect, y.shape))
         if not np.isfinite(y[index]):
-            name = "NaN" if np.isnan(y[index]) else f"{float(y[index])}"
-            return FaltungValueError(
-                f"the result at index {index} is {name}, which no integer type holds; pass "
-                "`dtype=np.float64`, or replace what is not finite, for instance with `np.nan_to_num`."
-            )
+            return not_finite(index, float(y[index]))
         value = exact_at(recipe, a, k, index) if recipe.exact else int(y[index])
         if floor <= value <= ceiling:
             continue
@@ -118,11 +114,38 @@ def overflow_error(recipe: Recipe, a: Array, k: Array, workers: int | None) -> E
         for at in (np.nanargmin(y), np.nanargmax(y)):
             end = tuple(int(i) for i in np.unravel_index(at, y.shape))
             ends.append(exact_at(recipe, a, k, end) if recipe.exact else _finite(y[end], value))
-        return FaltungOverflowError(
-            f"the result at index {index} is {value}, beyond {recipe.out_dtype}; pass "
-            f"`dtype=np.{holding(*ends)}`, which holds every result, or `overflow='saturate'` or 'wrap'."
-        )
-    raise AssertionError("a value was reported as out of range, and none is")
+        return beyond(index, value, recipe.out_dtype, holding(*ends))
+    return _rounded_error(recipe, y)
+
+
+def not_finite(index: tuple[int, ...], value: float) -> Exception:
+    """What to raise for a result that is to be an integer and is none."""
+    name = "NaN" if np.isnan(value) else f"{value}"
+    return FaltungValueError(
+        f"the result at index {index} is {name}, which no integer type holds; pass `dtype=np.float64`, or "
+        "replace what is not finite, for instance with `np.nan_to_num`."
+    )
+
+
+def beyond(index: tuple[int, ...], value: int, dtype: DType, wider: str) -> Exception:
+    """What to raise for a result that does not fit, where `wider` holds every one."""
+    return FaltungOverflowError(
+        f"the result at index {index} is {value}, beyond {dtype}; pass `dtype=np.{wider}`, which holds every "
+        "result, or `overflow='saturate'` or 'wrap'."
+    )
+
+
+def _rounded_error(recipe: Recipe, y: Array) -> Exception:
+    """A value so near the end of the range that it rounds beyond by one method and not by another."""
+    floor, ceiling = integer_range(recipe.out_dtype)
+    nearest = np.minimum(y - float(floor), float(ceiling) - y)
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmin(nearest)), y.shape))
+    value = floor - 1 if y[index] - float(floor) < float(ceiling) - y[index] else ceiling + 1
+    return FaltungOverflowError(
+        f"the result at index {index} rounds to {value}, beyond {recipe.out_dtype}; pass "
+        f"`dtype=np.{holding(floor, value) if value > 0 else holding(value, ceiling)}` or "
+        "`overflow='saturate'`."
+    )
 
 
 def _finite(value: float, otherwise: int) -> int:

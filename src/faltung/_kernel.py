@@ -1,16 +1,16 @@
-"""`Kernel`: the taps of a filter, whose data type never decides a result's."""
+"""`Kernel`: taps whose data type never decides a result's; `Separable`: a kernel given by its factors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from math import isfinite, prod
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from ._errors import FaltungTypeError, FaltungValueError
+from ._outer import outer
 
 Taps: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
 
@@ -48,8 +48,8 @@ class Kernel:
     ((3, 3), dtype('int64'), [[1, 2, 1], [1, 0, -1]])
     """
 
-    taps: Taps
     factors: tuple[Taps, ...] | None
+    _taps: Taps | None  # None until somebody asks, where the factors are enough
 
     def __init__(self, taps: ArrayLike, factors: tuple[ArrayLike, ...] | None = None) -> None:
         stored = read_only("taps", taps)
@@ -57,7 +57,7 @@ class Kernel:
             raise FaltungValueError(
                 f"`taps` (of shape {stored.shape}) must have at least one axis and one tap."
             )
-        object.__setattr__(self, "taps", stored)
+        object.__setattr__(self, "_taps", stored)
         object.__setattr__(self, "factors", (stored,) if stored.ndim == 1 else None)
         if factors is None:
             return
@@ -73,19 +73,30 @@ class Kernel:
         object.__setattr__(self, "factors", parts)
 
     @property
+    def taps(self) -> Taps:
+        """All taps, read-only."""
+        if self._taps is None:
+            assert self.factors is not None
+            product = outer(self.factors)
+            product.setflags(write=False)
+            object.__setattr__(self, "_taps", product)
+            return product
+        return self._taps
+
+    @property
     def ndim(self) -> int:
         """Number of axes."""
-        return self.taps.ndim
+        return len(self.shape)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Taps along each axis."""
-        return self.taps.shape
+        return self.taps.shape if self.factors is None else tuple(len(factor) for factor in self.factors)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """int64 or float64: the kind of the taps, which is all that counts in a result."""
-        return self.taps.dtype
+        return np.result_type(*(self.factors or ())) if self._taps is None else self._taps.dtype
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         wanted = np.dtype(np.float64 if dtype is None else dtype)
@@ -107,10 +118,68 @@ class Kernel:
         return Kernel, (self.taps, self.factors)
 
 
-def outer(factors: Sequence[Taps]) -> Taps:
-    """The array whose entries are the products of one tap of every factor."""
-    product: Taps = reduce(np.multiply.outer, factors)
-    return product
+class Separable(Kernel):
+    r"""A kernel given by its factors: the outer product of one 1-D array for every axis.
+
+    .. math:: k[i_0, i_1, \dots] = f_0[i_0]\, f_1[i_1] \cdots
+
+    It runs axis by axis, at the cost of the sum of the lengths and not of their product. The taps themselves
+    are only multiplied out when somebody asks for them.
+
+    Parameters
+    ----------
+    *factors : array_like
+        One 1-D array of real numbers for every axis, in the order of the axes: `Separable(ky, kx)` for an
+        image.
+
+    Raises
+    ------
+    FaltungTypeError
+        The factors are not real numbers that int64 or float64 holds.
+    FaltungValueError
+        A factor is not 1-D or empty, or their product does not fit the numbers.
+
+    See Also
+    --------
+    faltung.kernels.separate : finds the factors of a kernel.
+
+    References
+    ----------
+    R. C. Gonzalez, R. E. Woods, "Digital Image Processing", 4th edition, section 3.4.
+
+    Examples
+    --------
+    >>> import faltung as fl
+    >>> k = fl.kernels.Separable([1, 2, 1], [1, 0, -1])
+    >>> k
+    Kernel([[ 1,  0, -1],
+            [ 2,  0, -2],
+            [ 1,  0, -1]], separable)
+    >>> fl.convolve([[0, 1, 2]] * 3, k, "valid")
+    array([[8]])
+    """
+
+    def __init__(self, *factors: ArrayLike) -> None:
+        parts = tuple(read_only("factors", factor) for factor in factors)
+        shapes = [part.shape for part in parts]
+        if not parts or any(part.ndim != 1 or not part.size for part in parts):
+            raise FaltungValueError(
+                f"`factors` (of shapes {shapes}) must be one 1-D array an axis, each with a tap at least."
+            )
+        whole = all(part.dtype.kind == "i" for part in parts)
+        peaks = [max(abs(part.max().item()), abs(part.min().item())) for part in parts]
+        peak = prod(peaks)
+        if peak >= 2**63 if whole else all(map(isfinite, peaks)) and not isfinite(peak):
+            raise FaltungValueError(
+                f"`factors` (of shapes {shapes}) multiply to {peak:.3g}, more than "
+                f"{'int64' if whole else 'float64'} holds; scale them down."
+            )
+        object.__setattr__(self, "factors", parts)
+        object.__setattr__(self, "_taps", parts[0] if len(parts) == 1 else None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        assert self.factors is not None
+        return Separable, self.factors
 
 
 def read_only(name: str, values: ArrayLike) -> Taps:

@@ -1,7 +1,8 @@
 """Array kinds: what comes in, and the same kind out.
 
-ndarray -> ndarray; a torch CPU tensor -> tensor, sharing memory; an object of another array namespace -> its
-own, by DLPack; all else that NumPy understands -> ndarray. The first argument of a call decides.
+ndarray -> ndarray; a masked array -> masked array; a torch CPU tensor -> tensor, sharing memory; an object of
+another array namespace -> its own, by DLPack; all else that NumPy understands -> ndarray. The first argument
+of a call decides.
 """
 
 from __future__ import annotations
@@ -25,13 +26,30 @@ def _numpy(result: Array) -> Any:
     return result if result.ndim else result[()]
 
 
-def to_array(name: str, value: Any) -> tuple[Array, bool, Restore]:
-    """The samples as an ndarray, whether their type is weak, and what restores the kind that came in."""
+def _masked(result: Array) -> Any:
+    """Masked where no value is known."""
+    return np.ma.MaskedArray(result, mask=np.isnan(result))[()]
+
+
+def own_mask(value: Any) -> NDArray[np.bool_] | None:
+    """The mask that an array brings, of its shape; None for arrays that have none."""
+    if not isinstance(value, np.ma.MaskedArray):
+        return None
+    return np.ma.getmaskarray(value)
+
+
+def to_array(name: str, value: Any, masked: bool = False) -> tuple[Array, bool, Restore]:
+    """The samples as an ndarray, whether their type is weak, and what restores the kind that came in.
+
+    `masked`: masked arrays may come in, for `own_mask` is asked as well.
+    """
     if type(value) is np.ndarray:
         return value, False, _numpy
     if isinstance(value, Kernel):
         return value.taps, True, _numpy
     if isinstance(value, np.ma.MaskedArray):
+        if masked:
+            return np.asarray(value), False, _masked
         raise FaltungTypeError(
             f"`{name}` is a masked array, and its mask would be ignored; pass `{name}.filled(...)` for "
             f"values to use there, or `np.asarray({name})` to ignore the mask."

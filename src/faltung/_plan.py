@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from math import inf
 from operator import index
+from time import perf_counter
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from ._bound import error_bound
 from ._calls import calls, remember
 from ._describe import described_shape
 from ._dtype import DType, Sample, as_dtype
 from ._errors import FaltungTypeError, FaltungValueError, with_shapes
-from ._explain import Explanation, error_bound, explain, title
+from ._explain import Explanation, explain, title
 from ._kinds import to_array
 from ._missing import find_mask, perform
 from ._normalize import PerAxis
@@ -22,6 +27,7 @@ from ._recipe import Recipe, recipe
 from ._request import Request
 from ._spec import ConvSpec
 from ._typing import Boundary
+from ._ways import Choice, Refusal, candidates
 
 Array: TypeAlias = NDArray[Any]
 
@@ -61,8 +67,8 @@ def plan_convolve(
     result_dtype : dtype, optional
         Data type of the result: `convolve`'s `dtype`.
     measure : bool
-        Try the candidates once and keep the fastest instead of predicting. One candidate is fast today, so it
-        is kept.
+        Run every method that keeps the promise on random data and take the fastest, instead of predicting. It
+        may then differ from run to run of a program, and the last bits of results with it.
     mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision : optional
         As in `convolve`.
     overflow, nan_policy, min_valid, return_weight, workers : optional
@@ -86,10 +92,9 @@ def plan_convolve(
     >>> plan.shape, plan.method
     ((480, 640), 'direct')
     """
-    del measure
     options = (True, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision,
                result_dtype, overflow, nan_policy, min_valid, return_weight, workers)  # fmt: skip
-    return _plan(shape, dtype, k, options)
+    return _plan(shape, dtype, k, options, measure)
 
 
 def plan_correlate(
@@ -141,10 +146,9 @@ def plan_correlate(
     >>> fl.plan_correlate(3, [0, 1, 0.5], "valid")([1, 2, 3])
     array([3.5])
     """
-    del measure
     options = (False, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision,
                result_dtype, overflow, nan_policy, min_valid, return_weight, workers)  # fmt: skip
-    return _plan(shape, dtype, k, options)
+    return _plan(shape, dtype, k, options, measure)
 
 
 class Plan:
@@ -163,18 +167,29 @@ class Plan:
     'direct'
     """
 
-    __slots__ = ("_kernel", "_recipe", "_workers")
+    __slots__ = ("_choice", "_kernel", "_key", "_measured", "_recipe", "_taps", "_workers")
 
     _recipe: Recipe
     _kernel: Array
     _workers: int | None
+    _measured: bool  # the method was measured, not predicted
+    _choice: Choice
+    _taps: Array  # what the core is given: the kernel, or its factors
+    _key: tuple[Any, ...]
 
-    def __init__(self, request: Request, kernel: Array, workers: int | None) -> None:
+    def __init__(self, request: Request, kernel: Array, workers: int | None, measured: bool = False) -> None:
         frozen = np.array(kernel, copy=True, order="C")
         frozen.flags.writeable = False
-        object.__setattr__(self, "_recipe", recipe(request))
-        object.__setattr__(self, "_kernel", frozen)
-        object.__setattr__(self, "_workers", workers)
+        how = recipe(request)
+        choice = how.choose(frozen, keep=True)
+        set_once = partial(object.__setattr__, self)
+        set_once("_recipe", how)
+        set_once("_kernel", frozen)
+        set_once("_workers", workers)
+        set_once("_measured", measured)
+        set_once("_choice", choice)
+        set_once("_taps", frozen if choice.factors is None else choice.factors)
+        set_once("_key", (how.serial, choice.way.method, choice.way.terms, workers))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(
@@ -185,7 +200,7 @@ class Plan:
         raise AttributeError(f"a Plan is frozen; `{name}` cannot be deleted.")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Plan, (self._recipe.request, self._kernel, self._workers)
+        return Plan, (self._recipe.request, self._kernel, self._workers, self._measured)
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         """Run on an array of exactly the plan's shape and data type.
@@ -202,12 +217,11 @@ class Plan:
         array
             The result, of the kind of `x`; or `out`.
         """
-        key = (self._recipe.serial, self._workers)
-        y = calls.run(x, self._kernel, key, out)
+        y = calls.run(x, self._taps, self._key, out)
         if y is not None:
             return y
         request = self._recipe.request
-        a, weak, restore = to_array("x", x)
+        a, weak, restore = to_array("x", x, masked=True)
         if weak:
             a = _in_type(a, request.dtype)
         if a.dtype != request.dtype:
@@ -219,18 +233,27 @@ class Plan:
             message = "`x` must have exactly the plan's shape; make a plan for this one."
             raise FaltungValueError(with_shapes(message, x=a.shape, plan=request.shape))
         target = out_array(out, self._recipe)
+        missing = find_mask(x, None, a)
         result, weight = perform(
-            self._recipe, prepared(a), self._kernel, find_mask(x, None, a), target, self._workers
+            self._recipe, prepared(a), self._kernel, missing, target, self._workers, self._choice
         )
         if type(x) is np.ndarray:
-            remember(x, self._kernel, key, out, self._recipe, self._workers)
+            remember(x, self._taps, self._key, out, self._recipe, self._workers, self._choice)
         y = restore(result) if out is None else out
         return (y, restore(weight)) if weight is not None else y
 
     @property
     def method(self) -> str:
-        """The method that runs: "direct" or "reference"."""
-        return "reference" if self._recipe.reference else "direct"
+        """The method that runs: "direct", "separable", "spectral" or "reference"."""
+        return self._choice.way.method
+
+    @property
+    def block(self) -> tuple[int, ...] | None:
+        """Points of a block of the spectral method along each convolved axis; None for other methods.
+
+        Samples at most that far from an output may add to its error; see `error_bound`.
+        """
+        return self._choice.way.block or None
 
     @property
     def spec(self) -> ConvSpec | None:
@@ -254,16 +277,41 @@ class Plan:
 
     def explain(self) -> Explanation:
         """Every candidate with its predicted time, extra memory and promise, and why it was taken or lost."""
-        return explain(self._recipe)
+        why = "measured fastest" if self._measured else None
+        return explain(self._recipe, self._kernel, self._choice, why)
 
     def error_bound(self, x: ArrayLike) -> Array:
         """The largest error that any output of `plan(x)` may have, output by output.
 
         (1.1 min(n, 256) + ceil(n / 256) + 20) u S + n t, with S = sum |x| |k|, n the terms of a sum, u the
-        unit roundoff and t half the smallest number of the type that sums; 0 for integers. Half types and
-        rounding to integers add what the store loses.
+        unit roundoff and t half the smallest number of the type that sums; 0 for integers. The spectral
+        method adds c X sum |k|, X the largest finite |x| that may share a block with the window, c = 2^-44,
+        or 2^-14 by float32. A result of another type than the one that sums adds what the store loses.
+        Infinite where nothing is promised: a window with a sample that is not finite, an overflow.
+
+        Parameters
+        ----------
+        x : array_like
+            The samples.
+
+        Returns
+        -------
+        ndarray
+            float64, of the shape of the result.
+
+        Examples
+        --------
+        >>> import faltung as fl
+        >>> plan = fl.plan_convolve((3,), [0.25, 0.5, 0.25], "same", dtype="float32")
+        >>> plan.error_bound([1, 2, 3]) / 2**-24  # 24.3 times 1, 2 and 2
+        array([24.3, 48.6, 48.6])
         """
-        return error_bound(self._recipe, np.asarray(x, self._recipe.request.dtype), self._kernel)
+        request = self._recipe.request
+        samples = np.asarray(x, request.dtype)
+        if samples.shape != request.shape:
+            message = "`x` must have exactly the plan's shape; make a plan for this one."
+            raise FaltungValueError(with_shapes(message, x=samples.shape, plan=request.shape))
+        return error_bound(self._recipe, samples, self._kernel, self.method, self.block, request.precision)
 
     def with_weights(self, k: Any) -> Plan:
         """The same plan with another kernel of the same shape and data type."""
@@ -271,13 +319,13 @@ class Plan:
         if kernel.shape != self._kernel.shape:
             message = "`k` must have exactly the plan's kernel shape; make another plan."
             raise FaltungValueError(with_shapes(message, k=kernel.shape, plan=self._kernel.shape))
-        return Plan(self._recipe.request, kernel, self._workers)
+        return Plan(self._recipe.request, kernel, self._workers, self._measured)
 
     def __repr__(self) -> str:
         return f"<Plan: {title(self._recipe)}, method {self.method}>"
 
 
-def _plan(shape: Any, dtype: DTypeLike, k: Any, options: tuple[Any, ...]) -> Plan:
+def _plan(shape: Any, dtype: DTypeLike, k: Any, options: tuple[Any, ...], measure: object) -> Plan:
     try:
         sizes = tuple(index(n) for n in (shape if isinstance(shape, Sequence) else (shape,)))
     except TypeError:
@@ -286,7 +334,38 @@ def _plan(shape: Any, dtype: DTypeLike, k: Any, options: tuple[Any, ...]) -> Pla
         raise FaltungValueError(f"`shape` (={shape!r}) must not be negative.")
     taps, kernel_weak, _ = to_array("k", k)
     request, workers = described_shape(sizes, as_dtype(dtype), taps, kernel_weak, options)
-    return Plan(request, prepared(taps), workers)
+    plan = Plan(request, prepared(taps), workers)
+    return fastest(plan) if measure and request.method == "auto" else plan
+
+
+def fastest(plan: Plan) -> Plan:
+    """The plan by the method that takes the least time on random samples; each runs three times."""
+    how, kernel = plan._recipe, plan._kernel
+    if not how.size or how.request.missing:
+        return plan
+    x = _random_samples(how.request)
+    best, least = plan, inf
+    for candidate in candidates(how, kernel):
+        if isinstance(candidate, Refusal) or candidate.way.method == "reference":
+            continue
+        request = replace(how.request, method=candidate.way.method)
+        contestant = Plan(request, kernel, plan._workers, True)
+        for _ in range(3):
+            begin = perf_counter()
+            contestant(x)
+            seconds = perf_counter() - begin
+            if seconds < least:
+                best, least = contestant, seconds
+    return best
+
+
+def _random_samples(request: Request) -> Array:
+    """Small numbers in the request's type: no result overflows."""
+    generator = np.random.default_rng(0)
+    if request.dtype.kind in "bui":
+        return generator.integers(0, 2, request.shape).astype(request.dtype)
+    values = generator.standard_normal(request.shape, np.float32)
+    return values.astype(request.dtype)
 
 
 def _in_type(a: Array, dtype: DType) -> Array:

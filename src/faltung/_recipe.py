@@ -11,22 +11,24 @@ from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import count
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, _dtype, _tuning
+from . import _core, _dtype, _tuning, _ways
 from ._dtype import CODES, DType, Sample
 from ._errors import FaltungTypeError, FaltungValueError
 from ._integers import Exact, choose_exact, overflow_error
 from ._request import BOUNDARIES, Request
 from ._spec import ConvSpec
+from ._ways import Choice, Way
 
 Array: TypeAlias = NDArray[Any]
 Strides: TypeAlias = tuple[int, ...]
 
 _COMPUTE = {"f32": 0, "f64": 1, "u64": 2, "wide": 3}
+_METHOD = {"direct": 0, "reference": 1, "separable": 2, "spectral": 3}
 _STORE = {"cast": 0, "fits": 1, "raise": 2, "saturate": 3, "wrap": 4}
 _serials = count()
 
@@ -54,7 +56,8 @@ class Recipe:
             for axis, n in enumerate(request.shape)
         )
         self.size = prod(self.out_shape)
-        self.taps = prod(self.spec.kernel_size) if self.spec else 1
+        self.lengths = tuple(self.kernel_at[axis] for axis in sorted(request.axes))  # as the core orders axes
+        self.taps = prod(self.lengths)
 
         a, k = request.samples
         natural = _natural(a, k, request.result is not None)
@@ -70,10 +73,33 @@ class Recipe:
         """The type that sums, for floating point."""
         return "f64" if self.double else "f32"
 
-    @property
-    def reference(self) -> bool:
-        """Whether the definition itself runs."""
-        return self.request.method == "reference"
+    # -- which method ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def needs_kernel(self) -> bool:
+        """Whether the method depends on the values of the taps, not only on the request."""
+        return _ways.needs_kernel(self)
+
+    @cached_property
+    def _usual(self) -> Choice:
+        return _ways.choose(self, np.empty(0))
+
+    def choose(self, k: Array, keep: bool = False) -> Choice:
+        """The way to run with these taps; `keep` where they stay the same over many runs."""
+        if self.needs_kernel or keep:
+            return _ways.choose(self, k, keep)
+        return self._usual
+
+    def extra_bytes(self, k: Array, workers: int | None) -> int:
+        """What a run takes at most beyond its operands and its result."""
+        way = self.choose(k).way
+        return way.extra_bytes * (workers or _core.num_threads()) + way.spectrum
+
+    def kernel_of(self, k: Array) -> Array:
+        """The taps of one kernel with its convolved axes in the order of the array's."""
+        axes = self.request.kernel_axes
+        along = [axes.index(axis) for axis in sorted(self.request.axes)]
+        return k.transpose(along + [i for i in range(k.ndim) if i not in along]).reshape(self.lengths)
 
     # -- what the core is told -------------------------------------------------------------------------------
 
@@ -85,7 +111,8 @@ class Recipe:
         types: tuple[str, str, str],
         compute: str,
         store: str,
-        reference: bool,
+        way: Way,
+        keep: bool,
     ) -> _core.Correlation:
         """A correlation of the core for these strides in bytes; `types` are those of the parts."""
         r = self.request
@@ -114,27 +141,39 @@ class Recipe:
         return _core.Correlation(
             axes, batch, CODES[types[0]], CODES[types[1]], CODES[types[2]], _COMPUTE[compute],
             self.complex[0], both, both and not r.flip, zero_fill, _STORE[store], r.fill, offset,
-            int(reference),
+            _METHOD[way.method], way.terms, way.block, way.local, keep,
         )  # fmt: skip
 
-    def for_explain(self) -> _core.Correlation:
-        """The correlation that runs on contiguous arrays."""
+    @cached_property
+    def direct_summary(self) -> _core.Summary | None:
+        """What the core tells of the direct method on contiguous arrays."""
         r = self.request
+        if not self.size or self.complex == (False, True):
+            return None
         types = (r.dtype, r.kernel_dtype, self.out_dtype)
         compute = self.compute if not self.exact else ("f32" if r.dtype.itemsize <= 2 else "f64")
-        return self._correlation(
+        core = self._correlation(
             contiguous(r.shape, r.dtype.itemsize),
             contiguous(r.kernel_shape, r.kernel_dtype.itemsize),
             contiguous(self.out_shape, self.out_dtype.itemsize),
             _parts(*types),
             compute,
             "fits" if _dtype.is_integer(self.out_dtype) else "cast",
+            _ways.plain(self, "direct"),
             False,
         )
+        return core.summary()
 
-    def bound(self, a: Array, k: Array, out: Array | None, workers: int | None) -> tuple[Any, ...] | None:
-        """What repeats this call on arrays like these without looking at the data; None where nothing can."""
-        looks_at_data = self.exact or _dtype.is_integer(self.out_dtype) or self.request.nan_policy == "raise"
+    def bound(
+        self, a: Array, k: Array, out: Array | None, workers: int | None, choice: Choice | None
+    ) -> tuple[Any, ...] | None:
+        """What repeats this call on arrays like these without looking at the data; None where nothing can.
+
+        With a `choice`, `k` is what a plan gives to the core.
+        """
+        r = self.request
+        looks_at_data = self.exact or _dtype.is_integer(self.out_dtype) or r.nan_policy == "raise"
+        looks_at_data = looks_at_data or r.missing or (self.needs_kernel and choice is None)
         in_parts = self.complex[0] != (self.out_dtype.kind == "c")
         if looks_at_data or in_parts or not self.size or not self.out_shape:
             return None
@@ -144,41 +183,54 @@ class Recipe:
             return None
         if not (a.flags.aligned and a.dtype.isnative):
             return None
-        core = self._bound(a, k, out, self.compute, "cast")
-        return core, self.out_shape, self.out_dtype, *self._threads(workers)
+        way = (choice or self._usual).way
+        core = self._bound(a, k, out, way.compute or self.compute, "cast", way, choice is not None)
+        return core, self.out_shape, self.out_dtype, *self._threads(workers, way)
 
-    def _bound(self, a: Array, k: Array, out: Array, compute: str, store: str) -> _core.Correlation:
+    def _bound(
+        self, a: Array, k: Array, out: Array, compute: str, store: str, way: Way, keep: bool
+    ) -> _core.Correlation:
+        if way.method == "separable":  # `k` holds its factors, whose steps the core knows
+            types = _parts(a.dtype, k.dtype, out.dtype)
+            none = (0,) * len(self.request.kernel_axes)
+            return self.correlation(a.strides, none, out.strides, types, compute, store, way, keep)
         types = _parts(a.dtype, k.dtype, out.dtype)
-        return self.correlation(a.strides, k.strides, out.strides, types, compute, store, self.reference)
+        return self.correlation(a.strides, k.strides, out.strides, types, compute, store, way, keep)
 
     # -- running ---------------------------------------------------------------------------------------------
 
-    def run(self, a: Array, k: Array, out: Array | None, workers: int | None) -> Array:
-        """The result, in `out` where it is given; nothing is written there before every error is raised."""
+    def run(
+        self, a: Array, k: Array, out: Array | None, workers: int | None, choice: Choice | None = None
+    ) -> Array:
+        """The result, in `out` where it is given; nothing is written there before every error is raised.
+
+        With a `choice` the taps are those of a plan.
+        """
         if self.request.nan_policy == "raise":
-            _refuse_nan(a=a, k=k)
-        compute, store = self._how(a, k)
+            refuse_nan(a=a, k=k)
+        how = _Run(choice or self.choose(k), choice is not None, workers)
+        compute, store = self._how(a, k, how.way)
         may_fail = store == "raise" or (store not in ("cast", "fits") and not self._never_nan(a, k))
         if out is not None and not (may_fail or _touches(out, a, k)) and _steps_whole(out):
             result = out
         else:
             result = np.empty(self.out_shape, self.out_dtype)
         if result.size and store == "cast":
-            self._run_parts(a, k, result, compute, workers)
-        elif result.size and self._run_core(a, k, result, compute, store, workers):
+            self._run_parts(a, k, result, compute, how)
+        elif result.size and self._run_core(a, k, result, compute, store, how):
             raise overflow_error(self, a, k, workers)
         if out is not None and result is not out:
             out[...] = result
             return out
         return result
 
-    def _how(self, a: Array, k: Array) -> Exact:
+    def _how(self, a: Array, k: Array, way: Way) -> Exact:
         """The type that sums these data, and what happens at the store."""
         if not self.exact:
             rounded = _dtype.is_integer(self.out_dtype)
-            return Exact(self.compute, self.request.overflow if rounded else "cast")
+            return Exact(way.compute or self.compute, self.request.overflow if rounded else "cast")
         how = choose_exact(self, a, k) if self.size else Exact("f64", "fits")
-        return Exact("wide", how.store) if self.reference else how
+        return Exact("wide" if way.method == "reference" else way.compute or how.compute, how.store)
 
     def _never_nan(self, a: Array, k: Array) -> bool:
         """Whether no sum can be NaN: integer samples, and taps far from overflow."""
@@ -186,34 +238,32 @@ class Recipe:
             return True
         return _dtype.is_integer(a.dtype) and bool(np.abs(k).sum(dtype=np.float64) < 1e18)
 
-    def _run_parts(self, a: Array, k: Array, out: Array, compute: str, workers: int | None) -> None:
+    def _run_parts(self, a: Array, k: Array, out: Array, compute: str, how: _Run) -> None:
         """Into floating point; a real operand multiplies both parts of a complex one."""
         if k.dtype.kind == "c" and a.dtype.kind != "c":
             imaginary = k.imag if self.request.flip else -k.imag
-            self._run_core(a, k.real, out.real, compute, "cast", workers)
-            self._run_core(a, imaginary, out.imag, compute, "cast", workers)
+            self._run_core(a, k.real, out.real, compute, "cast", how)
+            self._run_core(a, imaginary, out.imag, compute, "cast", how)
         elif out.dtype.kind == "c" and a.dtype.kind != "c":
             out.imag[...] = 0
-            self._run_core(a, k, out.real, compute, "cast", workers)
+            self._run_core(a, k, out.real, compute, "cast", how)
         else:
-            self._run_core(a, k, out, compute, "cast", workers)
+            self._run_core(a, k, out, compute, "cast", how)
 
-    def _run_core(
-        self, a: Array, k: Array, out: Array, compute: str, store: str, workers: int | None
-    ) -> bool:
+    def _run_core(self, a: Array, k: Array, out: Array, compute: str, store: str, how: _Run) -> bool:
         """Runs on arrays whose types the core reads; true when a value had to be reported."""
-        core = self._bound(a, k, out, compute, store)
-        return core.run(_raw(a), _raw(k), _raw(out), *self._threads(workers))
+        taps = k if how.choice.factors is None else how.choice.factors
+        core = self._bound(a, taps, out, compute, store, how.way, how.keep)
+        return core.run(_raw(a), _raw(taps), _raw(out), *self._threads(how.workers, how.way))
 
-    def _threads(self, workers: int | None) -> tuple[int, bool]:
+    def _threads(self, workers: int | None, way: Way) -> tuple[int, bool]:
         """Threads (0: the setting) and whether to release the GIL: short calls do neither."""
-        seconds = self.seconds(self.reference)
-        many = workers is not None or seconds > _tuning.PARALLEL_SECONDS
-        return (workers or 0) if many else 1, seconds > _tuning.RELEASE_SECONDS or (workers or 1) > 1
+        many = workers is not None or way.seconds > _tuning.PARALLEL_SECONDS
+        return (workers or 0) if many else 1, way.seconds > _tuning.RELEASE_SECONDS or (workers or 1) > 1
 
     def in_float64(self) -> Recipe:
         """The same operation into float64, for a look at what did not fit; integer sums are rounded once."""
-        method = "reference" if self.exact else self.request.method
+        method = "reference" if self.exact else "direct"
         return recipe(replace(self.request, result=np.dtype(np.float64), method=method))
 
     # -- prediction ------------------------------------------------------------------------------------------
@@ -224,14 +274,41 @@ class Recipe:
         factor = (2 if self.complex[0] else 1) * (2 if self.complex[1] else 1)
         return self.size * self.taps * factor
 
-    def seconds(self, reference: bool = False) -> float:
-        """Predicted time of one thread."""
-        if reference:
-            return _tuning.CALL_SECONDS + self.products / _tuning.REFERENCE_RATE
-        r = self.request
-        rate = _tuning.DIRECT_RATE[64 if self.double or (self.exact and r.dtype.itemsize > 2) else 32]
-        traffic = prod(r.shape) * r.dtype.itemsize + self.size * self.out_dtype.itemsize
-        return _tuning.CALL_SECONDS + max(self.products / rate, traffic / _tuning.COPY_RATE)
+    @property
+    def part_bytes(self) -> int:
+        """Of the type that computes by the direct method."""
+        wide = self.double or (self.exact and self.request.dtype.itemsize > 2)
+        return 8 if wide else 4
+
+    @cached_property
+    def traffic(self) -> int:
+        """Bytes read and written at least."""
+        return prod(self.request.shape) * self.request.dtype.itemsize + self.size * self.out_dtype.itemsize
+
+    @cached_property
+    def direct_seconds(self) -> float:
+        """Predicted time of the direct method on one thread."""
+        output, tap = _tuning.DIRECT[self.part_bytes][min(len(self.lengths), 3)]
+        factor = self.products // max(self.size * self.taps, 1)  # of complex operands
+        work = self.size * factor * (output + tap * self.taps)
+        return _tuning.CALL_SECONDS + max(work, self.traffic / _tuning.COPY_RATE)
+
+    @property
+    def reference_seconds(self) -> float:
+        """Predicted time of the definition on one thread."""
+        return _tuning.CALL_SECONDS + self.products / _tuning.REFERENCE_RATE
+
+
+class _Run(NamedTuple):
+    """One run: the way, whether its taps are those of a plan, the threads asked for."""
+
+    choice: Choice
+    keep: bool
+    workers: int | None
+
+    @property
+    def way(self) -> Way:
+        return self.choice.way
 
 
 @lru_cache(maxsize=_tuning.CACHED_CALLS)
@@ -258,14 +335,19 @@ def _natural(a: Sample, k: Sample, forced: bool) -> DType:
     return np.dtype(np.int64 if "uint64" in (a.dtype.name, k.dtype.name) else np.float32)
 
 
-def _refuse_nan(**arrays: Array) -> None:
+def refuse_nan(**arrays: Array) -> None:
+    """An error where an array holds NaN, which names the array and the place."""
     for name, array in arrays.items():
         if not _dtype.is_integer(array.dtype) and bool(np.isnan(array).any()):
-            where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
-            raise FaltungValueError(
-                f"`{name}` holds NaN (at index {where}) and `nan_policy` is 'raise'; remove it or pass "
-                "`nan_policy='propagate'`."
-            )
+            raise nan_error(name, tuple(int(i) for i in np.argwhere(np.isnan(array))[0]))
+
+
+def nan_error(name: str, where: tuple[int, ...]) -> Exception:
+    """What to raise for a NaN under `nan_policy` "raise"."""
+    return FaltungValueError(
+        f"`{name}` holds NaN (at index {where}) and `nan_policy` is 'raise'; remove it or pass "
+        "`nan_policy='propagate'`."
+    )
 
 
 def _parts(a: DType, k: DType, out: DType) -> tuple[str, str, str]:

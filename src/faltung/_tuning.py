@@ -10,13 +10,60 @@ from __future__ import annotations
 PARALLEL_SECONDS = 30e-6
 RELEASE_SECONDS = 10e-6
 
-# Multiply-adds a second of one thread by the direct method, by the bits of the type that computes; these only
-# predict.
-DIRECT_RATE = {32: 65e9, 64: 32e9, 0: 6e9}
+# Direct: seconds of one thread an output and a tap of it, four times as much where both operands are complex,
+# by the bytes of the type that computes and the number of axes.
+DIRECT = {
+    4: {0: (3.0e-10, 1.28e-11), 1: (3.0e-10, 1.28e-11), 2: (2.6e-10, 1.28e-11), 3: (1.2e-9, 2.1e-11)},
+    8: {0: (5.5e-10, 2.4e-11), 1: (5.5e-10, 2.4e-11), 2: (5.5e-10, 2.5e-11), 3: (2.3e-9, 3.8e-11)},
+}
 REFERENCE_RATE = 40e6
 # Bytes a second that one thread moves, and the fixed cost of a call.
 COPY_RATE = 20e9
-CALL_SECONDS = 2e-6
+CALL_SECONDS = 1e-6
 
 # Decisions that the cache of calls keeps at most.
 CACHED_CALLS = 1024
+
+# Auto looks beyond the direct method where that is predicted to take longer, and splits a kernel where that
+# could win more than the split costs.
+CHOICE_SECONDS = 30e-6
+SPLIT_SECONDS = 20e-6
+# Factors and spectra of kernels up to this size are kept for calls; those of plans always.
+KEPT_KERNEL_BYTES = 4096
+
+# Working memory of one thread: what any method may use, and what direct and separable do use at most.
+LEAST_SCRATCH = 2 << 20
+DIRECT_BYTES = 3 << 19
+SEPARABLE_BYTES = 3 << 19
+
+# Separable, seconds of one thread a sample: for every pass, every tap of it, and the store; by the bytes of
+# the type that computes.
+SEPARABLE_SECONDS = 3e-6
+SEPARABLE_TAP = {
+    4: {"pass": 1.0e-10, "tap": 1.0e-11, "store": 1.0e-10},
+    8: {"pass": 2.0e-10, "tap": 2.0e-11, "store": 2.0e-10},
+}
+
+# Spectral, seconds of one thread a point of a complex block for forward, multiply and inverse: a constant and
+# a part for each doubling, where lanes hold blocks side by side and where a block fills them; more where it
+# outgrows the cache. By the bytes of a real number of the transform.
+LANES_BYTES = 1 << 20
+SPECTRAL_CACHE = 3 << 19
+SPECTRAL_SECONDS = 3e-6
+SPECTRAL_POINT = {
+    4: {"lanes": 0.6e-9, "lanes_log": 0.15e-9, "block": 1.2e-9, "block_log": 0.2e-9, "far": 1.0e-9},
+    8: {"lanes": 1.2e-9, "lanes_log": 0.3e-9, "block": 2.4e-9, "block_log": 0.4e-9, "far": 2.0e-9},
+}
+
+# Missing data: outputs of a block between whose convolutions all stays in cache, and of a strip of elementwise
+# work on it; the weight below which spectral outputs are made again term by term, in boxes of so many.
+MISSING_BLOCK = 1 << 18
+MISSING_STRIP = 1 << 14
+THIN_WEIGHT = 2.0**-8
+THIN_BOX = 2048
+
+# Block by block: seconds of a box where somebody waits for progress, bytes a second that pages of mapped files come
+# and go at, and samples looked at in one go for NaN.
+BLOCK_SECONDS = 0.1
+MAP_RATE = 12e9
+LOOK_BYTES = 1 << 20

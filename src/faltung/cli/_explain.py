@@ -67,8 +67,8 @@ def show_plan(samples: Samples, spec: KernelSpec, options: Options, console: Con
         candidates.add_row(
             "*" if one.chosen else "",
             one.method,
-            duration(one.seconds),
-            f"{one.extra_bytes / 1024:.0f} KiB a thread" if one.extra_bytes else "none",
+            "-" if one.seconds is None else duration(one.seconds),
+            _bytes(one.extra_bytes),
             one.promise,
             one.reason,
             style="bold" if one.chosen else "dim",
@@ -78,6 +78,10 @@ def show_plan(samples: Samples, spec: KernelSpec, options: Options, console: Con
     for name, text in told.details:
         details.add_row(name, text, style="dim")
     console.print(details)
+
+
+def _bytes(n: int | None) -> str:
+    return "-" if n is None else f"{n / 1024:.0f} KiB a thread" if n else "none"
 
 
 def _size(shape: tuple[int, ...] | list[int]) -> str:

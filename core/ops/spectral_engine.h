@@ -1,0 +1,98 @@
+// What carries out the blocks of a spectral correlation. Two layouts do it: blocks beside each other in lanes, and one pair of
+// blocks whose own points fill the lanes.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/memory.h"
+#include "core/kernels/select.h"
+#include "core/ops/spectral_rows.h"
+#include "core/ops/spectral_slot.h"
+
+namespace faltung {
+
+// One kernel, ready to be multiplied.
+template <class T>
+struct KernelSpectrum {
+  int64_t index;  // which of the batch's kernels
+  const T* spectrum;
+  int exponent;  // of its taps
+  const Taps<T>& taps;
+};
+
+// Of one thread, or of one use of one.
+template <class T>
+struct SpectralWorkspace {
+  Scratch memory;
+  std::vector<Slot<T>> slots;
+  std::vector<Broken<T>> broken;
+  std::vector<const char*> lines;
+  bool reported = false;
+};
+
+struct SpectralArrays {
+  const char *in, *kernel;
+  char* out;
+};
+
+template <class T>
+class SpectralEngine {
+ public:
+  virtual ~SpectralEngine() = default;
+  virtual std::string name() const = 0;
+  virtual int64_t units() const = 0;  // of work, for each kernel
+  virtual size_t workspace_bytes() const = 0;
+  virtual size_t spectrum_bytes() const = 0;
+
+  // Sizes the workspace, and makes its memory harmless to read.
+  virtual void prepare(SpectralWorkspace<T>& w) const = 0;
+  virtual void transform_kernel(const Taps<T>& taps, T* spectrum, SpectralWorkspace<T>& w) const = 0;
+  // Leaves the slots of blocks that the direct method shall compute marked so.
+  virtual void run(int64_t unit, const KernelSpectrum<T>& kernel, const SpectralArrays& arrays,
+                   SpectralWorkspace<T>& w) const = 0;
+};
+
+// What both layouts need.
+template <class T>
+struct SpectralBasis {
+  SpectralBasis(const Problem& problem, const std::vector<int64_t>& block, bool spikes_run_direct, Isa isa)
+      : grid(problem, block),
+        table(spectral_table<T>(isa)),
+        convert(convert_table<T>(isa)),
+        local(spikes_run_direct) {}
+
+  // Blocks that one set of lanes holds: real ones in both halves.
+  int64_t slots() const { return grid.problem.complex_samples ? table.lanes : 2 * table.lanes; }
+
+  BlockGrid grid;
+  const SpectralTable<T>& table;
+  const ConvertTable<T>& convert;
+  bool local;
+};
+
+template <class T>
+std::unique_ptr<SpectralEngine<T>> make_lanes_engine(const SpectralBasis<T>& basis);
+// `rows`: into how many rows the points of a single axis are folded (four-step), or 0.
+template <class T>
+std::unique_ptr<SpectralEngine<T>> make_strips_engine(const SpectralBasis<T>& basis, int64_t rows);
+
+// re, im += sample * tap, as the definition multiplies.
+template <class T>
+void add_product(const Broken<T>& sample, const T* tap, bool complex_kernel, T& re, T* im) {
+  if (!complex_kernel) {
+    re += sample.re * tap[0];
+    if (im) *im += sample.im * tap[0];
+    return;
+  }
+  re += sample.re * tap[0] - sample.im * tap[1];
+  *im += sample.re * tap[1] + sample.im * tap[0];
+}
+
+// The powers of two that bring a block's results back to their size.
+template <class T>
+int result_exponent(const Slot<T>& slot, const KernelSpectrum<T>& kernel) {
+  return -(slot.exponent + kernel.exponent);
+}
+
+}  // namespace faltung

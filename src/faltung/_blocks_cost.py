@@ -1,0 +1,112 @@
+"""What a box takes: bytes beyond the operands, predicted seconds.
+
+The bytes are the working memory of the method; a copy of the part where samples are gathered from elsewhere
+or the core cannot read them in place; a copy of the result where it is checked before it is stored, or made
+with missing data; and the pages of mapped files that the box reaches, which are given back when it is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import inf, prod
+from typing import Any, NamedTuple, TypeAlias
+
+from numpy.typing import NDArray
+
+from ._blocks_cut import Box, Cut, cut, sizes, view
+from ._dtype import is_integer
+from ._errors import FaltungValueError
+from ._recipe import Recipe
+from ._request import Request
+from ._tuning import MAP_RATE
+
+Array: TypeAlias = NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+
+PAGE = 4096
+
+
+class Layout(NamedTuple):
+    """How an operand lies in memory."""
+
+    strides: Shape
+    itemsize: int
+    mapped: bool = False  # a file whose pages are given back
+    in_place: bool = True  # the core works on it as it is
+
+    def reached(self, lengths: Shape) -> int:
+        """Bytes of the pages of the file that a part of these lengths reaches."""
+        if not self.mapped:
+            return 0
+        run, runs = self.itemsize, 1
+        for step, n in sorted((abs(step), n) for step, n in zip(self.strides, lengths, strict=True)):
+            if step <= run + PAGE:
+                run += step * (n - 1)
+            else:
+                runs *= n
+        return runs * (run + PAGE)
+
+
+class Costs:
+    """The costs of any box of a call."""
+
+    def __init__(
+        self, how: Recipe, kernel: Array, samples: Layout, target: Layout, threads: int, reserved: int = 0
+    ) -> None:
+        self.how = how
+        self.kernel = kernel
+        self.samples = samples
+        self.target = target
+        self.threads = threads
+        self.reserved = reserved  # bytes that the call takes beside its boxes
+        self._known: dict[Request, tuple[float, float]] = {}
+
+    def variant(self, method: str, threads: int) -> Costs:
+        """The same call by another method, on another number of threads."""
+        how = Recipe(replace(self.how.request, method=method))
+        return Costs(how, self.kernel, self.samples, self.target, threads, self.reserved)
+
+    def bytes(self, box: Box) -> float:
+        """Memory beyond the operands; infinite where the method cannot compute the box."""
+        piece = cut(self.how, box)
+        lengths = sizes(box)
+        inputs, outputs = prod(piece.request.shape), prod(lengths)
+        total = self.reserved + self._method(piece)[0]
+        if piece.outside:
+            total += 2 * inputs * self.samples.itemsize + 8 * piece.outside
+        elif not self.samples.in_place:
+            total += inputs * self.samples.itemsize
+        if is_integer(self.how.out_dtype) or not self.target.in_place:
+            total += outputs * self.how.out_dtype.itemsize
+        if self.how.request.missing:
+            total += self._missing(inputs, outputs)
+        return total + self.samples.reached(piece.request.shape) + self.target.reached(lengths)
+
+    def seconds(self, box: Box) -> float:
+        """Predicted time."""
+        piece = cut(self.how, box)
+        pages = self.samples.reached(piece.request.shape) + self.target.reached(sizes(box))
+        return self._method(piece)[1] + pages / MAP_RATE
+
+    def _method(self, piece: Cut) -> tuple[float, float]:
+        """Working memory and predicted time of the method."""
+        known = self._known.get(piece.request)
+        if known is None:
+            how = Recipe(piece.request)
+            try:
+                keep = piece.request != self.how.request
+                way = how.choose(view(self.kernel, piece.taps), keep).way
+            except FaltungValueError:
+                known = inf, inf
+            else:  # the spectra of two recipes are kept; a packed tap has at most 16 bytes
+                extra = way.extra_bytes * self.threads + 2 * way.spectrum + 16 * how.taps
+                known = extra, way.seconds / self.threads
+            self._known[piece.request] = known
+        return known
+
+    def _missing(self, inputs: int, outputs: int) -> int:
+        """Copies of samples and masks; the sums, the weights and the result."""
+        real = 8 if self.how.double or self.how.exact else 4
+        number = 2 * real if any(self.how.complex) else real
+        each = 3 * number + 5 * real + 5 + self.how.out_dtype.itemsize
+        return inputs * (self.samples.itemsize + 4) + outputs * each

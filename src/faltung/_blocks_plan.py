@@ -1,0 +1,170 @@
+"""Which boxes: as large as the limit allows, in the order of the output's memory, none left out or repeated.
+
+Two shapes are tried and the one with the smaller predicted time is taken: whole rows, which read and write
+files in order, and boxes in proportion to the kernel, which read the fewest samples twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from math import ceil, inf, prod
+from typing import NamedTuple, TypeAlias
+
+from ._blocks_cost import Costs
+from ._blocks_cut import Box, halves, sizes
+from ._errors import FaltungValueError
+from ._geometry import effective_size
+from ._tuning import BLOCK_SECONDS
+
+Shape: TypeAlias = tuple[int, ...]
+Fits: TypeAlias = Callable[[Shape], bool]
+
+
+class Division(NamedTuple):
+    """A call cut into boxes of one shape."""
+
+    costs: Costs
+    shape: Shape
+    limit: float = inf
+
+    def boxes(self) -> Iterator[Box]:
+        """All of them; where one at an end takes more than the limit, its halves."""
+        whole = self.costs.how.out_shape
+        for starts in product(*(range(0, n, m) for n, m in zip(whole, self.shape, strict=True))):
+            each = zip(starts, self.shape, whole, strict=True)
+            yield from self._halves(tuple(slice(i, min(i + m, n)) for i, m, n in each))
+
+    def _halves(self, box: Box) -> Iterator[Box]:
+        if prod(sizes(box)) == 1 or self.costs.bytes(box) <= self.limit:
+            yield box
+            return
+        for half in halves(box):
+            yield from self._halves(half)
+
+    @property
+    def box_seconds(self) -> float:
+        """Predicted time of one box."""
+        return self.costs.seconds(middle(self.costs, self.shape))
+
+    @property
+    def seconds(self) -> float:
+        """Predicted time of all boxes."""
+        whole = self.costs.how.out_shape
+        return self.box_seconds * prod(n / m for n, m in zip(whole, self.shape, strict=True))
+
+
+def divide(costs: Costs, limit: int | None, in_steps: bool) -> Division:
+    """The call in boxes that keep to the limit and, `in_steps`, take a moment each.
+
+    Raises
+    ------
+    FaltungValueError
+        Not even a single output keeps to the limit.
+    """
+    division = Division(costs, costs.how.out_shape)
+    if limit is not None and _most(costs) > limit:
+        division = _fitting(costs, limit)
+    return _shortened(division) if in_steps else division
+
+
+def middle(costs: Costs, shape: Sequence[int]) -> Box:
+    """A box of this shape as far from all ends as possible."""
+    starts = ((n - m) // 2 for n, m in zip(costs.how.out_shape, shape, strict=True))
+    return tuple(slice(start, start + m) for start, m in zip(starts, shape, strict=True))
+
+
+def _most(costs: Costs) -> float:
+    """What the whole takes as one box."""
+    return costs.bytes(tuple(slice(0, n) for n in costs.how.out_shape))
+
+
+def _least(costs: Costs) -> float:
+    """The smallest limit under which every output can be computed."""
+    ends = ({0, n // 2, n - 1} for n in costs.how.out_shape)
+    return max(costs.bytes(tuple(slice(i, i + 1) for i in at)) for at in product(*ends))
+
+
+def _fitting(costs: Costs, limit: int) -> Division:
+    """The fastest division: by the method asked for or, where that is open, direct; on all threads or one."""
+    request = costs.how.request
+    methods = ("auto", "direct") if request.method == "auto" else (request.method,)
+    tried = [costs.variant(method, n) for n in sorted({1, costs.threads}) for method in methods]
+    least = [_least(one) for one in tried]
+    if min(least) > limit:
+        raise FaltungValueError(
+            f"`memory_limit` (={limit}) is too small: a single output takes {ceil(min(least))} bytes here; "
+            f"pass at least {ceil(min(least))}."
+        )
+    divisions = []
+    for one, needs in zip(tried, least, strict=True):
+        if needs <= limit:
+
+            def fits(shape: Shape, one: Costs = one) -> bool:
+                return one.bytes(middle(one, shape)) <= limit
+
+            divisions += [Division(one, shape, limit) for shape in (_rows(one, fits), _blocks(one, fits))]
+    return min(divisions, key=lambda division: division.seconds)
+
+
+def _shortened(division: Division) -> Division:
+    """In boxes short enough to tell of progress, unless that takes longer on the whole."""
+    costs, seconds = division.costs, BLOCK_SECONDS
+    while division.box_seconds > seconds:
+
+        def fits(shape: Shape, seconds: float = seconds) -> bool:
+            box = middle(costs, shape)
+            return costs.bytes(box) <= division.limit and costs.seconds(box) <= seconds
+
+        for shape in (_rows(costs, fits), _blocks(costs, fits)):
+            shorter = division._replace(shape=shape)
+            if shorter.seconds <= 1.1 * division.seconds:
+                return shorter
+        seconds *= 4
+    return division
+
+
+def _rows(costs: Costs, fits: Fits) -> Shape:
+    """As long as fits along the axis that lies densest in memory, then along the next."""
+    shape, whole = [1] * len(costs.how.out_shape), costs.how.out_shape
+    for axis in sorted(range(len(shape)), key=lambda axis: (abs(costs.target.strides[axis]), -axis)):
+
+        def longer(n: int, axis: int = axis) -> bool:
+            return fits((*shape[:axis], n, *shape[axis + 1 :]))
+
+        shape[axis] = _largest(whole[axis], longer)
+        if shape[axis] < whole[axis]:
+            break
+    return _even(shape, whole)
+
+
+def _blocks(costs: Costs, fits: Fits) -> Shape:
+    """Along every axis the same multiple of what neighbouring boxes share."""
+    how, spec = costs.how, costs.how.spec
+    shares, whole = [64] * len(how.out_shape), how.out_shape
+    for i, axis in enumerate(how.request.axes):
+        if spec is not None:
+            reach = effective_size(spec.kernel_size[i], spec.dilation[i])
+            shares[axis] = max(reach // spec.stride[i], 64)
+
+    def multiple(n: int) -> Shape:
+        return tuple(min(max(share * n // 64, 1), size) for share, size in zip(shares, whole, strict=True))
+
+    most = max((ceil(64 * n / share) for n, share in zip(whole, shares, strict=True)), default=1)
+    return _even(multiple(_largest(most, lambda n: fits(multiple(n)))), whole)
+
+
+def _largest(most: int, fits: Callable[[int], bool]) -> int:
+    """The largest number from 1 to `most` that fits; 1 where none does."""
+    if fits(most):
+        return most
+    low, high = 1, most
+    while high - low > max(1, low // 32):
+        n = (low + high) // 2
+        low, high = (n, high) if fits(n) else (low, n)
+    return low
+
+
+def _even(shape: Sequence[int], whole: Shape) -> Shape:
+    """No larger, in as many boxes of more equal size."""
+    return tuple(ceil(n / ceil(n / m)) for n, m in zip(whole, shape, strict=True))

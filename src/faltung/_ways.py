@@ -1,0 +1,272 @@
+"""The choice of method, in one place: what may run, what it costs, what is taken.
+
+A way is one method with all that the core must be told. Which ways are possible depends on the request alone,
+but for the separable method, which depends on the taps.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import ceil, prod
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core, _tuning
+from ._dtype import integer_range, is_integer
+from ._errors import FaltungValueError
+from ._factor import Factors, split
+from ._precision import error_units
+from ._spectral import Blocks, choose_blocks, rounds_to_exact, side_by_side
+
+if TYPE_CHECKING:
+    from ._recipe import Recipe
+
+Array: TypeAlias = NDArray[Any]
+
+LANES = {"avx512": 64, "avx2": 32, "baseline": 16}  # bytes of a vector
+MAX_TERMS = 3
+_READY = False
+
+
+class Way(NamedTuple):
+    """A method, the type that computes by it, and what else the core is told."""
+
+    method: str
+    compute: str
+    seconds: float
+    extra_bytes: int  # a thread
+    terms: int = 1
+    block: tuple[int, ...] = ()
+    local: bool = False
+    spectrum: int = 0  # bytes, once
+
+
+class Choice(NamedTuple):
+    """The way that was taken, and the factors of the kernel where it runs on them."""
+
+    way: Way
+    factors: Array | None = None
+
+
+class Refusal(NamedTuple):
+    """A method that cannot run or may not, and why."""
+
+    method: str
+    reason: str
+
+
+def choose(how: Recipe, k: Array, keep: bool = False) -> Choice:
+    """The fastest way that keeps the promise, or the one that was asked for.
+
+    Raises
+    ------
+    FaltungValueError
+        The method asked for cannot compute this, or not to the precision.
+    """
+    asked = how.request.method
+    if asked == "auto":
+        return _fastest(how, k, keep)
+    if asked == "separable":
+        found = separable(how, k)
+    elif asked == "spectral":
+        found = spectral(how, k, keep)
+    else:
+        return Choice(plain(how, asked))
+    if isinstance(found, Refusal):
+        raise FaltungValueError(f"`method` (={asked!r}) {found.reason}; use 'auto' or 'direct'.")
+    return found
+
+
+def _fastest(how: Recipe, k: Array, keep: bool) -> Choice:
+    best = Choice(plain(how, "direct"))
+    if best.way.seconds < _tuning.CHOICE_SECONDS or not how.spec:
+        return best
+    other = spectral(how, k, keep)
+    if isinstance(other, Choice) and other.way.seconds < best.way.seconds:
+        best = other
+    if _READY and may_separate(how) and separable_seconds(how, 1) < best.way.seconds - _tuning.SPLIT_SECONDS:
+        factored = separable(how, k)
+        if isinstance(factored, Choice) and factored.way.seconds < best.way.seconds:
+            best = factored
+    return best
+
+
+def needs_kernel(how: Recipe) -> bool:
+    """Whether the choice depends on the values of the taps, not only on the request."""
+    asked = how.request.method
+    if asked != "auto":
+        return asked == "separable" or (asked == "spectral" and how.exact)
+    if how.direct_seconds < _tuning.CHOICE_SECONDS or not how.spec:
+        return False
+    return how.exact or may_separate(how)
+
+
+def candidates(how: Recipe, k: Array) -> tuple[Choice | Refusal, ...]:
+    """What every method would be, for a plan, whose kernel is transformed once."""
+    direct, reference = (Choice(plain(how, method)) for method in ("direct", "reference"))
+    if not how.spec or not how.size:
+        return direct, reference
+    return direct, separable(how, k), spectral(how, k, keep=True), reference
+
+
+def plain(how: Recipe, method: str) -> Way:
+    """The direct method, or the definition."""
+    if method == "reference":
+        return Way("reference", "", how.reference_seconds, 0)
+    return Way("direct", "", how.direct_seconds, _tuning.DIRECT_BYTES)
+
+
+# -- separable -----------------------------------------------------------------------------------------------
+
+
+def may_separate(how: Recipe) -> bool:
+    """Whether the separable method computes this at all, and could save anything."""
+    return bool(how.spec) and _why_not_separable(how) is None and sum(n > 1 for n in how.lengths) > 1
+
+
+def separable(how: Recipe, k: Array) -> Choice | Refusal:
+    """The separable method for these taps."""
+    reason = _why_not_separable(how)
+    if reason:
+        return Refusal("separable", reason)
+    kernel = how.kernel_of(k)
+    factors = _split(how, kernel)
+    if factors is None:
+        shape = "x".join(map(str, kernel.shape))
+        return Refusal(
+            "separable", f"needs a kernel that is a sum of at most {MAX_TERMS} outer products; these {shape} "
+            "taps are none, to the last digits"
+        )  # fmt: skip
+    terms = len(factors.terms)
+    if how.exact:
+        compute = _exact_compute(how, factors)
+        if compute is None:
+            return Refusal("separable", "would round these integers on the way")
+    else:
+        compute = how.compute
+        if not _keeps(how, factors):
+            return Refusal("separable", f"cannot keep `precision` {how.request.precision!r} with these taps")
+    flip = slice(None, None, -1) if how.request.flip else slice(None)
+    taps = np.concatenate([factor[flip] for term in factors.terms for factor in term])
+    seconds = separable_seconds(how, terms)
+    return Choice(Way("separable", compute, seconds, _tuning.SEPARABLE_BYTES, terms), taps)
+
+
+def separable_seconds(how: Recipe, terms: int) -> float:
+    """Predicted time of the separable method on one thread."""
+    part = how.part_bytes
+    costs = _tuning.SEPARABLE_TAP[part]
+    samples = how.size * (2 if how.complex[0] else 1)
+    passes = sum(costs["pass"] + costs["tap"] * n for n in how.lengths if n > 1)
+    work = samples * terms * passes + samples * costs["store"]
+    return _tuning.CALL_SECONDS + _tuning.SEPARABLE_SECONDS + max(work, how.traffic / _tuning.COPY_RATE)
+
+
+def _why_not_separable(how: Recipe) -> str | None:
+    if how.complex[1]:
+        return "takes real taps only"
+    if len(how.request.kernel_axes) != len(how.request.axes) and any(
+        n > 1 for axis, n in how.kernel_at.items() if axis not in how.request.axes
+    ):
+        return "takes one kernel, not a batch of them"
+    return None
+
+
+def _split(how: Recipe, kernel: Array) -> Factors | None:
+    unit = 2.0**-24 if kernel.dtype.itemsize <= 4 and kernel.dtype.kind == "f" else 2.0**-53
+    if kernel.nbytes <= _tuning.KEPT_KERNEL_BYTES:
+        return _split_content(kernel.tobytes(), kernel.dtype.str, kernel.shape, unit)
+    return split(kernel, unit, MAX_TERMS)
+
+
+@lru_cache(maxsize=256)
+def _split_content(taps: bytes, dtype: str, shape: tuple[int, ...], unit: float) -> Factors | None:
+    return split(np.frombuffer(taps, dtype).reshape(shape), unit, MAX_TERMS)
+
+
+def _keeps(how: Recipe, factors: Factors) -> bool:
+    """Chains along every axis, the rounding of the factors, and their error, against the promise."""
+    chains = sum(min(n, 256) + ceil(n / 256) + 1 for n in how.lengths)
+    units = (chains + factors.error) * factors.growth + len(factors.terms)
+    return units <= error_units(how.terms + len(how.lengths))
+
+
+def _exact_compute(how: Recipe, factors: Factors) -> str | None:
+    """The type in which no sum of products of whole factors is ever rounded."""
+    if factors.error or any((factor % 1).any() for term in factors.terms for factor in term):
+        return None
+    total = sum(prod(float(np.abs(factor).sum()) for factor in term) for term in factors.terms)
+    largest = total * _largest_sample(how)
+    if largest <= 2.0**24 and not how.double:
+        return "f32"
+    return "f64" if largest <= 2.0**53 else None
+
+
+def _largest_sample(how: Recipe) -> float:
+    low, high = integer_range(how.request.dtype)
+    return float(max(-low, high, 1))
+
+
+# -- spectral ------------------------------------------------------------------------------------------------
+
+
+def spectral(how: Recipe, k: Array, keep: bool = False) -> Choice | Refusal:
+    """The spectral method for this request; `keep` where the kernel's spectrum is made once for many runs."""
+    tiling = blocks(how)
+    if tiling is None:
+        return Refusal("spectral", "finds no block that fits in memory")
+    double = spectral_double(how)
+    if how.exact:
+        reason = _why_not_exact(how, k, tiling)
+        if reason:
+            return Refusal("spectral", reason)
+    seconds = _tuning.CALL_SECONDS + tiling.seconds + (0 if keep else tiling.spectrum_seconds)
+    way = Way(
+        "spectral", "f64" if double else "f32", seconds, tiling.scratch, 1, tiling.block, double,
+        tiling.spectrum,
+    )  # fmt: skip
+    return Choice(way)
+
+
+def spectral_double(how: Recipe) -> bool:
+    """Whether the transforms run in float64: float32 only where the precision is not the highest."""
+    return how.double or how.exact or how.request.precision == "highest"
+
+
+def blocks(how: Recipe) -> Blocks | None:
+    """The tiling of the spectral method."""
+    request, spec = how.request, how.spec
+    if spec is None or not how.size:
+        return None
+    order = sorted(range(len(request.axes)), key=request.axes.__getitem__)  # as the core orders axes
+    long = [i for i in order if spec.kernel_size[i] > 1] or order[-1:]  # the others are a batch
+    ones = tuple((spec.output_size[i] - 1) * request.stride[i] + 1 for i in long)
+    reach = tuple((spec.kernel_size[i] - 1) * request.dilation[i] + 1 for i in long)
+    item = 8 if spectral_double(how) else 4
+    lanes = LANES[_core.isa()] // item
+    batch = how.size // prod(spec.output_size[i] for i in long)
+    limit = max(_tuning.LEAST_SCRATCH, how.size * how.out_dtype.itemsize // 4)  # two threads: half the output
+    found = choose_blocks(ones, reach, batch, item, not how.complex[0], lanes, limit)
+    if found is None or len(long) == len(order):
+        return found
+    points = dict(zip(long, found.block, strict=True))
+    return found._replace(block=tuple(points.get(i, 1) for i in order))
+
+
+def _why_not_exact(how: Recipe, k: Array, tiling: Blocks) -> str | None:
+    if is_integer(k.dtype) and k.dtype.itemsize <= 4 and how.request.dtype.itemsize <= 4:
+        taps = np.abs(k.astype(np.float64))
+        largest = _largest_sample(how)
+        if rounds_to_exact(tiling.block, largest, float(taps.sum()), float(np.sqrt((taps * taps).sum()))):
+            return None
+    return "cannot promise these integers exact"
+
+
+def layout(way: Way) -> str:
+    """How the blocks of a spectral way lie in the vectors."""
+    item = 8 if way.compute == "f64" else 4
+    if side_by_side(way.block, item, LANES[_core.isa()] // item):
+        return "lanes hold blocks side by side"
+    return "a block at a time" if len(way.block) > 1 else "a block at a time, in four steps"

@@ -1,0 +1,249 @@
+r"""Normalized convolution: sums over the samples that are there, and what the rest is taken for.
+
+With m = 1 where a sample is valid and 0 where it is missing,
+
+.. math::
+
+    N = \sum k\,m\,a, \quad \mu = \frac{\sum |k|\,m\,a}{\sum |k|\,m}, \quad
+    y = N + \mu \sum k\,(1 - m), \quad \text{weight} = \frac{\sum |k|\,m}{\sum |k|}
+
+Every missing sample counts as the mean of those that the kernel meets, weighted by its absolute values. Taps
+of one sign need two convolutions, for then :math:`y = N \sum |k| / \sum |k| m`; others need four.
+
+Of the two sums that make up :math:`\sum |k|`, that over missing samples (`gone`) is convolved and the other
+is the rest: it is exactly 0, and the weight exactly 1, where nothing is missing. Where more than half is
+missing the difference would cancel, so there the sum over valid samples (`met`) is convolved as well.
+
+Transforms err relative to the whole kernel and leave noise where a sum should be 0. So after them an exact
+count of taps tells where all or nothing is missing, and outputs of little weight are made again term by term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._blocks_cut import Box, cut
+from ._dtype import DType, is_integer
+from ._errors import FaltungValueError
+from ._precision import error_units
+from ._recipe import Recipe, recipe
+from ._request import Request
+from ._tuning import MISSING_STRIP, THIN_BOX, THIN_WEIGHT
+from ._ways import Choice
+
+Array: TypeAlias = NDArray[Any]
+Mask: TypeAlias = NDArray[np.bool_]
+_COUNT = np.dtype(np.int32)
+
+
+class Sums(NamedTuple):
+    """What is convolved, every array flat; of the kernel, one number or one for every output."""
+
+    y: Array  # N, and at last the result
+    mean: Array | None  # the sum of |k| m a; None: it is N, or -N
+    moved: Array | None  # the sum of k (1 - m); None: it is `gone`, or -`gone`
+    gone: Array  # the sum of |k| (1 - m)
+    met: Array | None  # the sum of |k| m, where `gone` is more than half
+    count: Array | None  # of taps that meet missing samples, where `gone` may be noise
+    total: Array  # the sum of |k|
+    taps: Array  # how many are not 0
+
+
+class Weighted:
+    """What a request does with missing data, for one kernel: the convolutions, and how they are put together.
+
+    Results are of `dtype`, that of the sums.
+    """
+
+    def __init__(self, how: Recipe, k: Array, workers: int | None) -> None:
+        self.how = how
+        self.workers = workers
+        double = how.double or how.exact
+        self.real = np.dtype(np.float64 if double else np.float32)
+        self.complex = np.dtype(np.complex128 if double else np.complex64)
+        self.dtype = self.complex if any(how.complex) else self.real
+        self.finite = is_integer(k.dtype) or bool(np.isfinite(k).all())
+        self.k, self.sizes = k, _magnitudes(k, self.real)
+        self.taps = k if is_integer(k.dtype) else k.astype(self.complex if k.dtype.kind == "c" else self.real)
+        self.open = fill_is_missing(how.request)
+        self.least = how.request.min_valid - error_units(how.terms) * np.finfo(self.real).eps / 2
+
+        # One over the weight magnifies errors: always the best precision.
+        request = replace(
+            how.request, missing=False, return_weight=False, min_valid=0.0, precision="highest",
+            result=self.dtype, nan_policy="propagate",
+        )  # fmt: skip
+        if self.open:
+            request = replace(request, fill=how.request.dtype.type(0).tobytes())
+        self.of_y = recipe(request)
+        ends = replace(
+            request, dtype=np.dtype(np.bool_), weak=False, kernel_dtype=self.sizes.dtype, kernel_weak=False,
+            double_taps=False, result=self.real, fill=np.bool_(self.open).tobytes(),
+        )  # fmt: skip
+        self.of_gone = _by_method(ends, self.sizes)
+        self.of_mean = self.of_moved = None
+        if self.finite and not one_sign(k):
+            result = self.complex if how.complex[0] else self.real
+            self.of_mean = _by_method(
+                replace(request, kernel_dtype=self.sizes.dtype, kernel_weak=False, double_taps=False,
+                        result=result),
+                self.sizes,
+            )  # fmt: skip
+            result = self.complex if how.complex[1] else self.real
+            self.of_moved = _by_method(replace(ends, kernel_dtype=self.taps.dtype, result=result), self.taps)
+
+        self.total = self._at_outputs(self.sizes, self.real)
+        self.total = np.where(self.total == 0, self.real.type(1), self.total)  # all 0: nothing can be missing
+        sides = ((self.of_y, k), (self.of_gone, self.sizes), (self.of_mean, self.sizes), (self.of_moved, self.taps))
+        self.spectral = any(side and side.choose(taps).way.method == "spectral" for side, taps in sides)
+
+    def run(
+        self, a: Array, mask: Mask, out: Array | None, weigh: bool, choice: Choice | None = None
+    ) -> tuple[Array, Array | None]:
+        """The result, in `out` where it is given (contiguous, of `dtype`), and the weights, if to `weigh`.
+
+        `a` has 0 where samples are missing; `choice` is a plan's.
+        """
+        if not self.open and not mask.any():
+            y = self.of_y.run(a, self.k, out, self.workers, choice)
+            return y, np.ones(self.how.out_shape, self.real) if weigh else None
+        sums = self._convolve(a, mask, out, choice)
+        weight = np.empty(self.how.size, self.real) if weigh or self.spectral or self.least > 0 else None
+        with np.errstate(all="ignore"):
+            for first in range(0, self.how.size, MISSING_STRIP):
+                self._finish(sums, weight, slice(first, first + MISSING_STRIP))
+        y = sums.y.reshape(self.how.out_shape)
+        if weight is None:
+            return y, None
+        weight = weight.reshape(self.how.out_shape)
+        if self.spectral:
+            self._again(a, mask, y, weight)
+        return y, weight
+
+    def _convolve(self, a: Array, mask: Mask, out: Array | None, choice: Choice | None) -> Sums:
+        def flat(side: Recipe | None, samples: Array, taps: Array) -> Array | None:
+            return side.run(samples, taps, None, self.workers).reshape(-1) if side else None
+
+        gone = self.of_gone.run(mask, self.sizes, None, self.workers).reshape(-1)
+        met = count = None
+        if bool((gone > self.total / 2).any()):
+            request = replace(self.of_gone.request, fill=np.bool_(not self.open).tobytes())
+            met = flat(recipe(request), ~mask, self.sizes)
+        if self.spectral:
+            hit = (self.sizes != 0).view(np.uint8)
+            request = replace(
+                self.of_gone.request, kernel_dtype=hit.dtype, result=_COUNT, overflow="wrap", method="auto"
+            )
+            count = flat(recipe(request), mask, hit)
+        mean, moved = flat(self.of_mean, a, self.sizes), flat(self.of_moved, mask, self.taps)
+        # Last, for it may write to the caller's array.
+        y = self.of_y.run(a, self.k, out, self.workers, choice).reshape(-1)
+        taps = self._at_outputs(self.sizes != 0, _COUNT)
+        return Sums(y, mean, moved, gone, met, count, self.total, taps)
+
+    def _finish(self, sums: Sums, weight: Array | None, at: slice) -> None:
+        """Turns N into the result and fills in the weight, for some of the outputs."""
+        y, gone = sums.y[at], sums.gone[at]
+        total, taps = (x if x.ndim == 0 else x[at] for x in (sums.total, sums.taps))
+        met = total - gone
+        if sums.met is not None:
+            met = np.where(gone > total / 2, sums.met[at], met)
+        if sums.count is not None:
+            full, none = sums.count[at] == 0, sums.count[at] == taps
+            gone = np.where(full, 0, np.maximum(gone, 0))
+            met = np.where(full, total, np.where(none, 0, np.clip(met, 0, total)))
+        if sums.mean is not None and sums.moved is not None:
+            rest = _by_parts(np.multiply, _by_parts(np.divide, sums.mean[at], met), sums.moved[at])
+            rest[gone == 0] = 0  # also where the mean is infinite
+            y += rest
+        else:
+            y[...] = _by_parts(np.multiply, y, total / met)
+        if sums.count is not None:
+            y[none] = np.nan
+        if not self.finite:
+            y[gone != 0] = met[gone != 0] = np.nan
+        if weight is not None:
+            share = np.divide(met, total, out=weight[at])
+            if self.least > 0:
+                y[share < self.least] = np.nan
+
+    def _again(self, a: Array, mask: Mask, y: Array, weight: Array) -> None:
+        """Outputs of little weight once more, term by term."""
+        thin = (weight > 0) & (weight < THIN_WEIGHT)
+        for box in _boxes(thin, self.how.request):
+            part = cut(self.how, box)
+            again = Weighted(recipe(replace(part.request, method="direct")), self.k[part.taps], self.workers)
+            values, shares = again.run(part.read(a), part.read(mask), None, weigh=True)
+            at = thin[box]
+            y[box][at] = values[at]
+            if shares is not None:
+                weight[box][at] = shares[at]
+
+    def _at_outputs(self, k: Array, dtype: DType) -> Array:
+        """The sum of a kernel's taps: one number, or one for every output where kernels differ."""
+        request = self.how.request
+        along = tuple(i for i, axis in enumerate(request.kernel_axes) if axis in request.axes)
+        sums: Array = np.asarray(k.sum(axis=along, dtype=np.longdouble, keepdims=len(along) < k.ndim)).astype(dtype)
+        return sums if sums.ndim == 0 else np.broadcast_to(sums, self.how.out_shape).reshape(-1)
+
+
+def fill_is_missing(request: Request) -> bool:
+    """Whether outputs see samples beyond a constant boundary that are missing: NaN, and NaN is omitted."""
+    beyond = any(
+        word == "constant" and padding != (0, 0)
+        for word, padding in zip(request.boundary, request.padding, strict=True)
+    )
+    omit = request.nan_policy == "omit" and not is_integer(request.dtype)
+    return beyond and omit and bool(np.isnan(np.frombuffer(request.fill, request.dtype)[0]))
+
+
+def one_sign(k: Array) -> bool:
+    """Whether no two taps are of different signs; a NaN among them has none."""
+    return k.dtype.kind != "c" and bool((k >= 0).all() or (k <= 0).all())
+
+
+def _magnitudes(k: Array, real: DType) -> Array:
+    """|k|: unsigned integers for integers, else of type `real`; 1 for what is not finite."""
+    if k.dtype.kind in "bu":
+        return k.view(np.uint8) if k.dtype.kind == "b" else k
+    if k.dtype.kind == "i":
+        return np.abs(k).view(f"u{k.dtype.itemsize}")  # right for the least number too
+    with np.errstate(over="ignore"):
+        wide = np.result_type(real, np.complex64) if k.dtype.kind == "c" else real
+        sizes = np.abs(k.astype(wide)).astype(real)
+    return np.where(np.isfinite(sizes), sizes, real.type(1))
+
+
+def _by_method(request: Request, k: Array) -> Recipe:
+    """By the method asked for where it takes these taps: |k| may be no outer product where k is one."""
+    how = recipe(request)
+    if request.method in ("separable", "spectral"):
+        try:
+            how.choose(k)
+        except FaltungValueError:
+            return recipe(replace(request, method="auto"))
+    return how
+
+
+def _by_parts(operation: Any, z: Array, x: Array) -> Array:
+    """`operation(z, x)`; a real operand meets both parts of a complex one, which NumPy would make complex."""
+    if z.dtype.kind == x.dtype.kind:
+        return np.asarray(operation(z, x))
+    if z.dtype.kind != "c":  # only products
+        return _by_parts(operation, x, z)
+    parts = operation(z.view(x.dtype).reshape(-1, 2), x[:, None])
+    return np.asarray(parts.reshape(-1).view(z.dtype))
+
+
+def _boxes(wanted: Mask, request: Request) -> Iterator[Box]:
+    """Small boxes that together hold all outputs that are wanted."""
+    side = int(THIN_BOX ** (1 / max(len(request.axes), 1)))
+    sides = [side if axis in request.axes else 1 for axis in range(wanted.ndim)]
+    for corner in sorted(set(map(tuple, (np.argwhere(wanted) // sides).tolist()))):
+        each = zip(corner, sides, wanted.shape, strict=True)
+        yield tuple(slice(i * n, min((i + 1) * n, whole)) for i, n, whole in each)
