@@ -21,14 +21,24 @@ struct KernelSpectrum {
   const Taps<T>& taps;
 };
 
+// How the columns of one block of a pair are read: in place, or from the panel where they stand now.
+struct StripHalf {
+  bool in_place = false;
+  int64_t panel_begin = 0, panel_end = 0;
+};
+
 // Of one thread, or of one use of one.
 template <class T>
 struct SpectralWorkspace {
   Scratch memory;
   std::vector<Slot<T>> slots;
   std::vector<Broken<T>> broken;
-  std::vector<const char*> lines;
+  std::vector<const char*> lines;  // sample 0 of the line that a row of a block reads
   bool reported = false;
+  // Of the second layout: column 0 of every row, in the array and in the panel, and its place among the outputs.
+  std::vector<StripHalf> halves;
+  std::vector<const char*> rows, panel_rows;
+  std::vector<char*> targets;
 };
 
 struct SpectralArrays {
