@@ -256,8 +256,8 @@ def blocks(how: Recipe) -> Blocks | None:
 
 
 def _why_not_exact(how: Recipe, k: Array, tiling: Blocks) -> str | None:
-    if is_integer(k.dtype) and k.dtype.itemsize <= 4 and how.request.dtype.itemsize <= 4:
-        taps = np.abs(k.astype(np.float64))
+    if is_integer(k.dtype) and how.request.dtype.itemsize <= 4:
+        taps = np.abs(k.astype(np.float64))  # beyond 2^53 the sum alone is too large
         largest = _largest_sample(how)
         if rounds_to_exact(tiling.block, largest, float(taps.sum()), float(np.sqrt((taps * taps).sum()))):
             return None
