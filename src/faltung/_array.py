@@ -207,7 +207,7 @@ def convolve(
     >>> fl.convolve([1, 2, 3], [1, 1, 1], "same", boundary="wrap")
     array([6, 6, 6])
     >>> fl.convolve([1, 2, float("nan"), 4], [0.25, 0.5, 0.25], "valid", nan_policy="omit")
-    array([1.66666667, 3.33333333])
+    array([1.66666667, 3.        ])
     """
     options = (True, mode, boundary, fill_value, axes, anchor, stride, dilation, method,
                setting() if precision is None else precision, dtype, overflow, nan_policy, min_valid,

@@ -60,6 +60,9 @@ def tiling(
     together = side_by_side(block, item, lanes)
     width = lanes if together else 1
     scratch = 2 * item * points * width
+    if not together:  # a strip of the leading axes beside the block, and its lines
+        strip = points // block[-1] if len(block) > 1 else 2 * round(sqrt(points))
+        scratch += 4 * item * lanes * strip
     if together:
         transforms = ceil(transforms / lanes) * lanes
         each = rate["lanes"] + rate["lanes_log"] * log2(points)

@@ -27,7 +27,6 @@ Array: TypeAlias = NDArray[Any]
 
 LANES = {"avx512": 64, "avx2": 32, "baseline": 16}  # bytes of a vector
 MAX_TERMS = 3
-_READY = False
 
 
 class Way(NamedTuple):
@@ -66,6 +65,8 @@ def choose(how: Recipe, k: Array, keep: bool = False) -> Choice:
         The method asked for cannot compute this, or not to the precision.
     """
     asked = how.request.method
+    if not how.size:
+        return Choice(plain(how, "direct"))
     if asked == "auto":
         return _fastest(how, k, keep)
     if asked == "separable":
@@ -86,7 +87,7 @@ def _fastest(how: Recipe, k: Array, keep: bool) -> Choice:
     other = spectral(how, k, keep)
     if isinstance(other, Choice) and other.way.seconds < best.way.seconds:
         best = other
-    if _READY and may_separate(how) and separable_seconds(how, 1) < best.way.seconds - _tuning.SPLIT_SECONDS:
+    if may_separate(how) and separable_seconds(how, 1) < best.way.seconds - _tuning.SPLIT_SECONDS:
         factored = separable(how, k)
         if isinstance(factored, Choice) and factored.way.seconds < best.way.seconds:
             best = factored
