@@ -18,17 +18,7 @@ from reference_missing import Want, by_definition, by_numpy
 from strategies import calls
 
 DEFINITION = ("boundary", "fill_value", "axes", "anchor", "stride", "dilation")
-
-
-def in_this_build(method):
-    try:
-        fl.convolve(np.ones((4, 4)), np.ones((2, 2)), method=method)
-    except ValueError as error:
-        return "not in this build" not in str(error)
-    return True
-
-
-METHODS = [method for method in ("direct", "separable", "spectral", "reference") if in_this_build(method)]
+METHODS = ("direct", "separable", "spectral", "reference")
 KERNELS = ("positive", "negative", "zero-sum", "mixed", "box", "single", "spread")
 
 
@@ -469,13 +459,13 @@ def test_batches_of_kernels(rng):
 @pytest.mark.parametrize("axes", [(0, 1), (1, 2), (0, 2), (2,), (0, 1, 2)])
 def test_blocks_do_not_show(rng, kernel, axes, monkeypatch):
     """Large arrays run in blocks; the same numbers as in one piece, on every boundary."""
-    a, mask = draw(rng, (13, 14, 15), np.float64), rng.random((13, 14, 15)) < 0.3
-    mask[:6] = False
+    a, mask = draw(rng, (6, 7, 8), np.float64), rng.random((6, 7, 8)) < 0.3
+    mask[:3] = False
     k = taps_of(kernel, rng, (3, 4, 5)[: len(axes)], np.float64)
     for boundary in BOUNDARIES:
         options = {"axes": axes, "boundary": boundary, "mask": mask, "return_weight": True, "fill_value": 2}
         whole = fl.convolve(a, k, **options)
-        for size in (1, 40, 300, 1000):
+        for size in (5, 40, 300):
             with monkeypatch.context() as patch:
                 patch.setattr("faltung._missing.MISSING_BLOCK", size)
                 patch.setattr("faltung._weighted.MISSING_STRIP", 64)
