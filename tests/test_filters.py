@@ -465,7 +465,9 @@ def test_emboss_is_the_convolution_with_its_kernel() -> None:
     img = picture(9, 11)
     for amount in (1, 0.3):
         exact = fl.convolve(img, fl.kernels.emboss(amount), "same", boundary="symmetric", dtype=np.float64)
-        np.testing.assert_array_equal(filters.emboss(img, amount), np.clip(np.rint(exact), 0, 255))
+        found = filters.emboss(img, amount).astype(float)
+        # rounded from sums in float32: near a half to either side
+        assert np.abs(found - np.clip(exact, 0, 255)).max() <= 0.5 + (0 if amount == 1 else 1e-4)
     np.testing.assert_array_equal(filters.emboss(img, 0), img)
     assert filters.emboss(img.astype(np.float32)).dtype == np.float32
 
