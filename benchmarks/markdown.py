@@ -10,7 +10,7 @@ from typing import Any
 
 def milliseconds(entry: dict[str, Any] | None) -> str:
     """Median of an entry, with its spread where that is over a quarter."""
-    if not entry or not entry["times"]:
+    if not entry or not entry.get("times"):
         return "–"
     times = entry["times"]
     spread = (times["q75"] - times["q25"]) / times["median"]
