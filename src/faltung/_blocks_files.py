@@ -51,7 +51,7 @@ def new_file_path(path: File, dtype: DType) -> Path:
     """Where a result goes, as a path without links; an error where no file can take it."""
     shown = f"`out` (={os.fspath(path)!r})"
     target = Path(os.path.realpath(path))
-    if Path(path).suffix != ".npy":
+    if Path(path).suffix.lower() != ".npy":
         raise FaltungValueError(f"{shown} must end in .npy, the only format that results are written in.")
     if target.is_dir():
         raise FaltungValueError(f"{shown} is a folder; name a .npy file in it.")
