@@ -559,6 +559,15 @@ def test_plans(rng, method, kernel):
         assert np.array_equal(masked[0].filled(np.nan), got[0], equal_nan=True)
 
 
+@pytest.mark.parametrize(("k", "count"), [([1.0, 2.0], 2), ([1.0, -2.0], 4)])
+def test_a_plan_tells_how_many_convolutions_gaps_cost(k, count):
+    told = dict(fl.plan_convolve(9, k, nan_policy="omit").explain().details)["missing data"]
+    assert told.startswith(f"{count} sub-convolutions") and f"{count + 1} where" in told
+    assert "missing data" not in dict(fl.plan_convolve(9, k).explain().details)
+    of_integers = fl.plan_convolve(9, [1, 2], dtype="uint8", nan_policy="omit").explain()
+    assert not any(row.promise == "exact" for row in of_integers.candidates)
+
+
 def test_plans_for_complete_data_refuse_masks():
     plan = fl.plan_convolve((3,), [1, 1], dtype=np.float64)
     with pytest.raises(TypeError, match=r"`x` is a masked array.*plan with `nan_policy='omit'`"):
@@ -609,7 +618,32 @@ def test_a_kernel_has_no_mask(op):
         getattr(fl, op)(np.ones((4, 5)), np.ma.ones((2, 2)))
 
 
-# ---- astropy
+# ---- other packages
+
+
+def test_what_others_make_of_a_gap():
+    """One NaN under 3 taps; one sample of a million under a mask."""
+    signal, ndimage = peer("scipy.signal"), peer("scipy.ndimage")
+    a, k = np.arange(20.0), np.ones(3)
+    a[8] = np.nan
+    for y in (np.convolve(a, k), signal.convolve(a, k, method="direct"), ndimage.convolve1d(a, k)):
+        assert np.isnan(y).sum() == 3
+    assert np.isnan(signal.fftconvolve(a, k)).all()
+    assert np.isnan(ndimage.uniform_filter1d(a, 3))[7:].all()
+    masked = np.ma.array(np.nan_to_num(a, nan=1e6), mask=np.isnan(a))
+    for y in (signal.convolve(masked, k), ndimage.convolve1d(masked, k)):
+        assert type(y) is np.ndarray and y.max() > 1e6
+    assert np.ma.convolve(masked, k, "same").mask.sum() == 3
+    assert np.ma.convolve(masked, k, "same", propagate_mask=False)[8] == a[7] + a[9]
+    assert fl.convolve(masked, k, "same")[8] == 1.5 * (a[7] + a[9])
+
+
+def test_what_opencv_makes_of_a_gap():
+    cv2 = peer("cv2")
+    image = np.ones((64, 64), np.float32)
+    image[30, 30] = np.nan
+    assert np.isnan(cv2.filter2D(image, -1, np.ones((9, 9), np.float32))).sum() == 81
+    assert np.isnan(cv2.filter2D(image, -1, np.ones((15, 15), np.float32))).all()
 
 
 def run(convolve, *arguments, **options):
