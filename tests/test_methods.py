@@ -119,6 +119,25 @@ def test_the_same_bits_for_any_workers_strides_and_out(method, dtype):
     assert out.tobytes() == want
 
 
+@pytest.mark.parametrize("precision", ["highest", "high"])
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((3000, 40), 0), ((5, 2000, 9), 1), ((40, 3000), 1), ((3, 5, 2000), 2), ((900, 7, 6), 0)],
+)
+def test_the_same_bits_of_many_lines_for_any_strides(shape, axis, precision):
+    """Which lines are transformed together is part of every bit, so memory may not decide it."""
+    a = draw(np.random.default_rng(4), shape, np.float32)
+    k = draw(np.random.default_rng(5), (150,), np.float32)
+    options = {"axes": axis, "method": "spectral", "precision": precision}
+    want = fl.convolve(a, k, "same", **options)
+    layouts = [np.asfortranarray(a), np.repeat(a, 2, axis=-1)[..., ::2], a[:, ::-1].copy()[:, ::-1]]
+    for layout in layouts:
+        assert fl.convolve(layout, k, "same", workers=2, **options).tobytes() == want.tobytes()
+    out = np.zeros(shape[::-1], np.float32).T
+    fl.convolve(a, k, "same", out=out, **options)
+    assert out.tobytes() == want.tobytes()
+
+
 # ---- what a method refuses
 
 

@@ -18,9 +18,10 @@ SpectralLanes<T>::SpectralLanes(const SpectralBasis<T>& basis)
       slots_(b_.slots()),
       gap_(line_gap<T>(fourier_, lanes_)) {
   b_.grid.split_channels(lanes_);
-  across_ = b_.grid.channels.size > 1;
+  by_channel_ = b_.grid.channels > 1;
+  across_ = b_.grid.channels_touch;
+  channel_groups_ = (b_.grid.channels + slots_ - 1) / slots_;
   if (!across_) return;
-  channel_groups_ = (b_.grid.channels.size + slots_ - 1) / slots_;
   const Problem& p = b_.grid.problem;
   const SpectralColumns<T> columns(p, b_.table);
   take_ = columns.take, take_panel_ = columns.take_panel, give_ = columns.give;
@@ -29,7 +30,7 @@ SpectralLanes<T>::SpectralLanes(const SpectralBasis<T>& basis)
 
 template <class T>
 int64_t SpectralLanes<T>::units() const {
-  return across_ ? b_.grid.items() * channel_groups_ : (b_.grid.items() + slots_ - 1) / slots_;
+  return by_channel_ ? b_.grid.items() * channel_groups_ : (b_.grid.items() + slots_ - 1) / slots_;
 }
 
 template <class T>
@@ -94,14 +95,11 @@ void SpectralLanes<T>::place(int64_t unit, int64_t kernel, const SpectralArrays&
     const int64_t channel = unit % channel_groups_ * slots_ + s;
     // Neighbouring blocks share a lane: of one line, they are the likeliest to be alike.
     const int64_t item =
-        across_ ? unit / channel_groups_ : unit * slots_ + (parts_ == 1 ? 2 * lane(s) + half(s) : s);
-    slot.present = across_ ? channel < g.channels.size : item < g.items();
+        by_channel_ ? unit / channel_groups_ : unit * slots_ + (parts_ == 1 ? 2 * lane(s) + half(s) : s);
+    slot.present = by_channel_ ? channel < g.channels : item < g.items();
     if (!slot.present) continue;
     g.locate(kernel, item, slot.item);
-    if (across_) {
-      slot.item.in += channel * g.channels.in_step;
-      slot.item.out += channel * g.channels.out_step;
-    }
+    if (by_channel_) g.move_to_channel(channel, slot.item);
     w.lines[size_t(s)] = line_of(slot.item, arrays.in);
   }
 }

@@ -79,7 +79,7 @@ class SpectralLanes final : public SpectralEngine<T> {
   RowWriter<T> writer_;
   Fourier<T> fourier_;
   int64_t lanes_, parts_, slots_, gap_;
-  bool across_ = false;
+  bool by_channel_ = false, across_ = false;  // lanes are channels; and they lie side by side in memory
   int64_t channel_groups_ = 1;
   typename SpectralColumns<T>::Take take_ = nullptr,
                                     take_panel_;  // samples of neighbouring channels; null: not in place

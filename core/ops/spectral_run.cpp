@@ -42,7 +42,7 @@ std::unique_ptr<SpectralEngine<T>> choose_engine(const SpectralBasis<T>& b) {
   // Blocks that lanes hold, and blocks that there are.
   BlockGrid channels = g;
   channels.split_channels(b.table.lanes);
-  const int64_t c = channels.channels.size, slots = b.slots(), halves = slots / b.table.lanes;
+  const int64_t c = channels.channels, slots = b.slots(), halves = slots / b.table.lanes;
   const auto round_up = [](int64_t n, int64_t to) { return (n + to - 1) / to * to; };
   const double in_lanes = double(c > 1 ? channels.items() * round_up(c, slots) : round_up(g.items(), slots));
   const double folded = kFoldedCost * double(round_up(g.items(), halves));
