@@ -42,12 +42,17 @@ SEPARABLE = (forced("separable", "separable"),)
 def points() -> list[tuple[Row, tuple[Contestant, ...]]]:
     """The problems, and the methods that take part."""
     problems = [(f"signal-{n}", MEGA, (n,)) for n in COUNTS] + [(f"image-{n}", SQUARE, (n, n)) for n in SIDES]
-    outer = [Row(f"outer-{n}", blur(SQUARE, n / 6, np.float32, n // 2)) for n in SIDES]
     chosen = []
     for name, shape, taps in problems:
-        direct = (forced("direct", "direct"),) if 2 * prod(shape) * prod(taps) <= DIRECT else ()
-        chosen.append((Row(name, plain(shape, taps, np.float32)), direct + SPECTRAL))
-    return chosen + [(row, SEPARABLE) for row in outer]
+        methods = SPECTRAL
+        if 2 * prod(shape) * prod(taps) <= DIRECT:
+            methods = (forced("direct", "direct"), *methods)
+        chosen.append((Row(name, plain(shape, taps, np.float32)), methods))
+        if len(taps) > 1:
+            side = taps[0]
+            outer = Row(f"outer-{side}", blur(shape, side / 6, np.float32, side // 2))
+            chosen.append((outer, SEPARABLE + methods))
+    return chosen
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import arrays, contest, makers, memory, report, rows, separable, sweep, timing
+from benchmarks import arrays, contest, makers, markdown, memory, report, rows, separable, sweep, timing
 from benchmarks.contestant import Contestant, Prepared, Unsupported
 from benchmarks.judge import Verdict
 from benchmarks.problem import Array, Problem
@@ -278,3 +278,23 @@ def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     assert len(times["samples"]) == times["rounds"]
     assert min(times["samples"]) == pytest.approx(times["fastest"], rel=1e-3)
     assert {"machine", "versions", "isa", "rows", "date"} <= set(content)
+
+
+def test_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    grouped = dataclasses.replace(TestScore.row, group="Signals")
+    rough = entry("scipy.signal.fftconvolve", 0.5, units=99.0, keeps=False)
+    results = [score(grouped, *TestScore.ours, rough, entry("torch conv", 4.0)) for _ in range(2)]
+    results[0].status, results[1].threads = "MISS", 2
+    target = tmp_path / "r.json"
+    report.save(str(target), report.document(results, {}))
+    monkeypatch.setattr("sys.argv", ["markdown", str(target)])
+    markdown.main()
+    assert capsys.readouterr().out.splitlines() == [
+        "### Signals",
+        "",
+        "| work | figure | 1 thread | 2 threads | error, u·S |",
+        "|---|---|---|---|---|",
+        "| r | 2 | **2.00** (0.25 any): 4e+03 → 2e+03, torch conv "
+        "| 2.00 (0.25 any): 4e+03 → 2e+03, torch conv | 1 / 1 |",
+        "",
+    ]
