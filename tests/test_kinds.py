@@ -65,7 +65,7 @@ def test_whatever_has_array_is_an_array():
 def test_masked_kernels_are_refused_not_unmasked():
     masked = np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])
     for name in ("convolve", "correlate"):
-        with pytest.raises(TypeError, match=r"`k` is a masked array, and its mask would be ignored") as caught:
+        with pytest.raises(TypeError, match="`k` is a masked array, and its mask would") as caught:
             getattr(fl, name)(np.ones(5), masked)
         assert isinstance(caught.value, fl.FaltungError)
 
