@@ -18,7 +18,7 @@ from ._dtype import integer_range, is_integer
 from ._errors import FaltungValueError
 from ._factor import Factors, split
 from ._precision import error_units
-from ._spectral import Blocks, choose_blocks, rounds_to_exact, side_by_side
+from ._spectral import Blocks, Work, choose_blocks, rounds_to_exact
 
 if TYPE_CHECKING:
     from ._recipe import Recipe
@@ -38,6 +38,7 @@ class Way(NamedTuple):
     extra_bytes: int  # a thread
     terms: int = 1
     block: tuple[int, ...] = ()
+    folded: bool = False
     local: bool = False
     spectrum: int = 0  # bytes, once
 
@@ -225,8 +226,8 @@ def spectral(how: Recipe, k: Array, keep: bool = False) -> Choice | Refusal:
             return Refusal("spectral", reason)
     seconds = _tuning.CALL_SECONDS + tiling.seconds + (0 if keep else tiling.spectrum_seconds)
     way = Way(
-        "spectral", "f64" if double else "f32", seconds, tiling.scratch, 1, tiling.block, double,
-        tiling.spectrum,
+        "spectral", "f64" if double else "f32", seconds, tiling.scratch, 1, tiling.block, tiling.folded,
+        double, tiling.spectrum,
     )  # fmt: skip
     return Choice(way)
 
@@ -243,17 +244,27 @@ def blocks(how: Recipe) -> Blocks | None:
         return None
     order = sorted(range(len(request.axes)), key=request.axes.__getitem__)  # as the core orders axes
     long = [i for i in order if spec.kernel_size[i] > 1] or order[-1:]  # the others are a batch
-    ones = tuple((spec.output_size[i] - 1) * request.stride[i] + 1 for i in long)
-    reach = tuple((spec.kernel_size[i] - 1) * request.dilation[i] + 1 for i in long)
     item = 8 if spectral_double(how) else 4
-    lanes = LANES[_core.isa()] // item
-    batch = how.size // prod(spec.output_size[i] for i in long)
-    limit = max(_tuning.LEAST_SCRATCH, how.size * how.out_dtype.itemsize // 4)  # two threads: half the output
-    found = choose_blocks(ones, reach, batch, item, not how.complex[0], lanes, limit)
+    work = Work(
+        outputs=tuple((spec.output_size[i] - 1) * request.stride[i] + 1 for i in long),
+        reach=tuple((spec.kernel_size[i] - 1) * request.dilation[i] + 1 for i in long),
+        batch=how.size // prod(spec.output_size[i] for i in long),
+        channels=_channels(how, max(request.axes[i] for i in long)),
+        item=item,
+        pairs=not how.complex[0],
+        lanes=LANES[_core.isa()] // item,
+    )
+    most = max(_tuning.LEAST_SCRATCH, how.size * how.out_dtype.itemsize // 4)  # two threads: half the output
+    found = choose_blocks(work, most)
     if found is None or len(long) == len(order):
         return found
     points = dict(zip(long, found.block, strict=True))
     return found._replace(block=tuple(points.get(i, 1) for i in order))
+
+
+def _channels(how: Recipe, last: int) -> int:
+    """Lines that lie side by side in the result, behind the last convolved axis."""
+    return prod(how.out_shape[last + 1 :])
 
 
 def _why_not_exact(how: Recipe, k: Array, tiling: Blocks) -> str | None:
@@ -267,7 +278,6 @@ def _why_not_exact(how: Recipe, k: Array, tiling: Blocks) -> str | None:
 
 def layout(way: Way) -> str:
     """How the blocks of a spectral way lie in the vectors."""
-    item = 8 if way.compute == "f64" else 4
-    if side_by_side(way.block, item, LANES[_core.isa()] // item):
-        return "lanes hold blocks side by side"
-    return "a block at a time" if len(way.block) > 1 else "a block at a time, in four steps"
+    if way.folded:
+        return "a block at a time, in four steps"
+    return "a lane holds a block" if sum(n > 1 for n in way.block) < 2 else "a block at a time"
