@@ -346,6 +346,19 @@ def test_masked_arrays_bring_their_mask_and_give_a_masked_array():
     assert fl.correlate(data, np.ones(3), "valid", out=out) is out and np.isnan(out[1])
 
 
+def test_masks_of_astropy_are_not_lost():
+    nddata, masked = peer("astropy.nddata"), peer("astropy.utils.masked")
+    mask = np.array([False, True, False, False])
+    image = nddata.CCDData(np.array([1.0, 100, 3, 4]), unit="adu", mask=mask)
+    for a in (image, masked.Masked(np.array([1.0, 100, 3, 4]), mask=mask)):
+        got = fl.convolve(a, [1, 1], "valid")
+        assert type(got) is np.ndarray and got.tolist() == [2, 6, 7]
+        with pytest.raises(TypeError, match="`k` is a masked array"):
+            fl.convolve(np.ones(9), a)
+    image.mask = None
+    assert fl.convolve(image, [1, 1], "valid").tolist() == [101, 103, 7]
+
+
 def test_other_kinds_get_their_own(rng):
     torch = peer("torch")
     a, k = draw(rng, (6, 7), np.float32), draw(rng, (3, 3), np.float32)
