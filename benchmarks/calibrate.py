@@ -12,13 +12,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from math import log2, prod
-from typing import Any
 
 import numpy as np
 
 import faltung as fl
-from faltung import _tuning, _ways
-from faltung._spectral import side_by_side
+from faltung import _spectral, _tuning, _ways
 
 from .problem import Array
 
@@ -55,7 +53,7 @@ def fit(samples: Sequence[Sample]) -> tuple[list[float], float]:
     from scipy.optimize import nnls
 
     left = np.array([[x / t for x in xs] for xs, t in samples])
-    scale = left.max(axis=0)
+    scale = np.maximum(left.max(axis=0), 1e-300)
     found, _ = nnls(left / scale, np.ones(len(samples)))
     constants = found / scale
     off = left @ constants - 1
@@ -98,44 +96,41 @@ def separable(item: int) -> tuple[list[float], float]:
     return fit(samples)
 
 
-SPECTRAL_GRID = [
-    *(((10**6,), (n // 4,), (n,)) for n in (64, 256, 1024, 4096, 8192, 16384, 65536, 2**18)),
-    *(((1024, 1024), (n // 4, n // 4), (n, n)) for n in (32, 64, 128, 256, 512)),
-    *(((1024, 1024), (n // 4, n // 4), (n, n)) for n in (48, 96, 160, 192, 320, 384)),
-    *(((128,) * 3, (n // 4,) * 3, (n,) * 3) for n in (16, 32, 48, 64, 80)),
-]
+SPECTRAL_GRID = {
+    "lanes": [((10**6,), (n // 4,), (n,)) for n in (64, 160, 256, 576, 1024, 2304, 4096, 8192, 16384)],
+    "folded": [((10**6,), (n // 4,), (n,)) for n in (1024, 4096, 9216, 16384, 36864, 65536, 147456, 2**18)],
+    "block": [
+        *(
+            ((1024, 1024), (n // 4, n // 4), (n, n))
+            for n in (32, 48, 64, 96, 128, 160, 192, 256, 320, 384, 512)
+        ),
+        *(((128,) * 3, (n // 4,) * 3, (n,) * 3) for n in (16, 32, 48, 64, 80)),
+    ],
+}
 
 
-def spectral(item: int) -> dict[str, tuple[list[float], float]]:
-    """Seconds a point: a constant and a part for each doubling, for both layouts; more beyond the cache."""
-    near: dict[bool, list[Sample]] = {True: [], False: []}
-    lanes = _ways.LANES[fl._core.isa()] // item
-    for shape, size, block in SPECTRAL_GRID:
-        how, call = forced(shape, np.full(size, 0.5, DTYPES[item]), block, item)
-        together = side_by_side(block, item, lanes)
-        points = prod(block)
-        transforms = how.transforms * points
-        xs = [transforms, transforms * log2(points)]
-        if not together:
-            xs.append(transforms * (2.0 * item * points > _tuning.SPECTRAL_CACHE))
-        near[together].append(([float(x) for x in xs], seconds(call) - _tuning.SPECTRAL_SECONDS))
-    return {"lanes": fit(near[True]), "block": fit(near[False])}
+def spectral(item: int, kind: str) -> tuple[list[float], float]:
+    """Seconds a point: a constant, a part for each doubling, and more beyond the cache."""
+    samples = []
+    for shape, size, block in SPECTRAL_GRID[kind]:
+        found, call = forced(shape, np.full(size, 0.5, DTYPES[item]), block, item, kind == "folded")
+        far = found.points * (found.scratch > _tuning.SPECTRAL_CACHE)
+        xs = [float(x) for x in (found.points, found.points * log2(prod(block)), far)]
+        samples.append((xs, seconds(call) - _tuning.SPECTRAL_SECONDS))
+    return fit(samples)
 
 
 def forced(
-    shape: tuple[int, ...], k: Array, block: tuple[int, ...], item: int
-) -> tuple[Any, Callable[[], object]]:
-    """A run with blocks of a given size, and its tiling."""
-    from faltung import _spectral
-
+    shape: tuple[int, ...], k: Array, block: tuple[int, ...], item: int, folded: bool
+) -> tuple[_spectral.Blocks, Callable[[], object]]:
+    """A tiling by blocks of a given size, and a run by it."""
     plan = fl.plan_convolve(shape, k, "same", dtype=k.dtype, method="spectral", precision="high", workers=1)
     how, choice = plan._recipe, plan._choice
-    lanes = _ways.LANES[fl._core.isa()] // item
-    tiling = _spectral.tiling(block, shape, k.shape, 1, item, True, lanes)
-    choice = choice._replace(way=choice.way._replace(block=block))
+    work = _spectral.Work(shape, k.shape, 1, 1, item, True, _ways.LANES[fl._core.isa()] // item)
+    choice = choice._replace(way=choice.way._replace(block=block, folded=folded))
     x = np.random.default_rng(0).standard_normal(shape).astype(k.dtype)
     out = np.empty(plan.shape, plan.dtype)
-    return tiling, lambda: how.run(x, plan._kernel, out, 1, choice)
+    return _spectral.tiling(work, block, folded), lambda: how.run(x, plan._kernel, out, 1, choice)
 
 
 def show(name: str, constants: Sequence[float], error: float) -> None:
@@ -155,8 +150,8 @@ def main(arguments: list[str] | None = None) -> int:
         if "separable" in options.methods:
             show(f"SEPARABLE_TAP[{item}]", *separable(item))
         if "spectral" in options.methods:
-            for name, found in spectral(item).items():
-                show(f"SPECTRAL_POINT[{item}] {name}", *found)
+            for kind in SPECTRAL_GRID:
+                show(f"SPECTRAL_POINT[{item}] {kind}", *spectral(item, kind))
     return 0
 
 

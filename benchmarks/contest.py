@@ -79,8 +79,11 @@ class Result:
         return next((entry for entry in self.entries if entry.name == name), None)
 
     def as_json(self) -> dict[str, Any]:
-        """The result as plain data."""
-        return asdict(self)
+        """The result as plain data; an entry has only the fields that were measured."""
+        plain = asdict(self)
+        given = [entry.items() for entry in plain["entries"]]
+        entries = [{key: value for key, value in entry if value is not None} for entry in given]
+        return plain | {"entries": entries}
 
 
 def check(contestant: Contestant, prepared: Prepared, ref: Reference,
@@ -127,8 +130,9 @@ def problem_of(row: Row, quick: bool) -> Problem:
 
 
 def measure(row: Row, threads: tuple[int, ...], *, budget: float, quick: bool,
-            extra: tuple[Contestant, ...] = ()) -> list[Result]:  # fmt: skip
-    """Run a row once for every number of threads."""
+            extra: tuple[Contestant, ...] = (), weigh: bool = True) -> list[Result]:  # fmt: skip
+    """Run a row once for every number of threads; ``weigh`` the memory too, unless all is ``quick``."""
+    weigh = weigh and not quick
     problem = problem_of(row, quick)
     ref = reference(problem)
     if row.kind in ("scaling", "limit"):
@@ -155,14 +159,14 @@ def measure(row: Row, threads: tuple[int, ...], *, budget: float, quick: bool,
                 if contestant.name == "numpy.copyto":
                     entry, seconds = (Entry(contestant.name, "numpy", True), timing.once(prepared.call)[1])
                 else:
-                    entry, seconds = check(contestant, prepared, ref, not quick)
+                    entry, seconds = check(contestant, prepared, ref, weigh)
                 entries.append(entry)
                 if entry.right:
                     calls[entry.name], guess[entry.name] = prepared.call, seconds
             times = _times(calls, guess, budget, quick, many=count > 1)
         for entry in entries:
             entry.times = times.get(entry.name)
-        results.append(_score(row, problem, count, entries, quick))
+        results.append(_score(row, problem, count, entries, quick, weigh))
     return results
 
 
@@ -191,7 +195,7 @@ def _pair(row: Row, problem: Problem, threads: int, pair: list[tuple[str, Proble
     times = _times(calls, guess, budget, quick, many=threads > 1)
     for entry in entries:
         entry.times = times.get(entry.name)
-    return _score(row, problem, threads, entries, quick)
+    return _score(row, problem, threads, entries, quick, not quick)
 
 
 def _missing(needs: tuple[str, ...]) -> list[str]:
@@ -205,7 +209,8 @@ def _missing(needs: tuple[str, ...]) -> list[str]:
     return absent
 
 
-def _score(row: Row, problem: Problem, threads: int, entries: list[Entry], quick: bool) -> Result:
+def _score(row: Row, problem: Problem, threads: int, entries: list[Entry], quick: bool,
+           weigh: bool = False) -> Result:  # fmt: skip
     """Find the best peer, compare like with like, and judge by the target."""
     result = Result(row.name, row.kind, threads, row.target, "", flop=problem.flop,
                     output_bytes=size_of(problem), load=timing.load(), group=row.group,
@@ -227,7 +232,7 @@ def _score(row: Row, problem: Problem, threads: int, entries: list[Entry], quick
         result.ratio_fastest = other.times.fastest / ours.times.fastest
     if ours is not None and ours.times is not None:
         result.gflops = problem.flop / ours.times.median / 1e9
-        if not quick:
+        if weigh:
             result.extra_bytes = memory.extra_memory(row.name, threads)
         result.extra_allowed = memory.allowance(problem, threads)
     absent = _missing(row.needs)

@@ -15,7 +15,7 @@ import numpy as np
 from .contestant import Contestant, Prepared, Unsupported, module
 from .problem import Array, Problem
 
-PATIENCE = 3.0
+PATIENCE = 1.0
 """Seconds that a call may be expected to take: by direct sums, large kernels take minutes."""
 
 
@@ -200,7 +200,7 @@ def torch_conv(problem: Problem, threads: int) -> Prepared:
     torch = module("torch")
     functional = module("torch.nn.functional")
     plainly(problem)
-    worth(problem, 60e9 if problem.dtype == np.float32 else 10e9)
+    worth(problem, 7e9 if problem.k.size <= 225 or problem.k.ndim == 1 else 1e9)
     a, k, rank = problem.a, problem.impulse, problem.k.ndim
     run = getattr(functional, f"conv{rank}d")
     lead = tuple(x for x in range(a.ndim) if x not in problem.along)
@@ -265,7 +265,7 @@ def astropy_convolve(function: str) -> Callable[[Problem, int], Prepared]:
             demand(bool(np.all(k >= 0)) and abs(k.sum() - 1) < 1e-12, "positive taps of sum one only")
             options |= {"normalize_kernel": True, "nan_treatment": "interpolate"}
         if function == "convolve":
-            worth(problem, 5e9)
+            worth(problem, 3e9)
         else:
             demand(problem.boundary != "edge", "no boundary edge")
             fft = module("scipy.fft")

@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -167,10 +166,30 @@ def entrants(result: Result) -> str:
     return "\n".join(lines)
 
 
+def lines(value: Any, depth: int, indent: str = "\n") -> str:
+    """JSON with a line for everything that lies at most ``depth`` deep, so that a contestant is a line.
+
+    >>> print(lines({"a": 1, "b": [2, {"c": 3}]}, 2))
+    {
+     "a": 1,
+     "b": [
+      2,
+      {"c": 3}
+     ]
+    }
+    """
+    if not depth or not value or not isinstance(value, dict | list | tuple):
+        return json.dumps(value)
+    deeper = indent + " "
+    if isinstance(value, dict):
+        items = [f"{json.dumps(key)}: {lines(item, depth - 1, deeper)}" for key, item in value.items()]
+        return "{" + deeper + ("," + deeper).join(items) + indent + "}"
+    return "[" + deeper + ("," + deeper).join(lines(item, depth - 1, deeper) for item in value) + indent + "]"
+
+
 def save(path: str, content: dict[str, Any]) -> None:
-    """Write the JSON, lists of numbers on a line, by way of a temporary name so that no half file is left."""
+    """Write the JSON, by way of a temporary name so that no half file is left."""
     target = Path(path)
     half = target.with_name(target.name + ".part")
-    text = json.dumps(content, indent=1)
-    half.write_text(re.sub(r"\[[-+\d.e,\s]*\]", lambda m: " ".join(m[0].split()), text) + "\n")
+    half.write_text(lines(content, 4) + "\n")
     half.replace(target)

@@ -172,7 +172,7 @@ EXTRAS = group(
     Row("gauss2-f32-whole", blur(LARGE, 2, F4, 8, boundary="reflect", whole=True)),
     Row("gauss2-u8-real", blur(LARGE, 2, U1, 8, boundary="reflect", result=U1)),
     Row("gauss2-f32-3d", blur(CUBE, 2, F4, 8, boundary="reflect")),
-    Row("full-c64-63x63", plain(SQUARE, (63, 63), C8, mode="full")),
+    Row("full-c64-31x31", plain(SQUARE, (31, 31), C8, mode="full")),
 )  # fmt: skip
 
 ROWS = FIGURES + EXTRAS

@@ -59,7 +59,7 @@ bool interrupted(void*) {
 void construct(PyCorrelation* self, const std::vector<AxisTuple>& axes, const std::vector<BatchTuple>& batch,
                int in, int kernel, int out, int compute, bool complex_samples, bool complex_kernel,
                bool conjugate, bool zero_fill, int store, nb::bytes fill, int64_t kernel_offset, int method,
-               int terms, const std::vector<int64_t>& block, bool local, bool keep) {
+               int terms, const std::vector<int64_t>& block, bool folded, bool local, bool keep) {
   Problem p;
   for (const auto& [n, m, taps, stride, dilation, pad, boundary, in_step, kernel_step, out_step, order] :
        axes)
@@ -87,7 +87,7 @@ void construct(PyCorrelation* self, const std::vector<AxisTuple>& axes, const st
       plan = plan_separable(p, terms, selected_isa());
       break;
     case kSpectral:
-      plan = plan_spectral(p, {block, local, keep}, selected_isa());
+      plan = plan_spectral(p, {block, folded, local, keep}, selected_isa());
       break;
     default:
       plan = plan_stencil(p, selected_isa());
@@ -138,7 +138,7 @@ void bind_correlation(nb::module_& m) {
            nb::arg("kernel_dtype"), nb::arg("out_dtype"), nb::arg("compute"), nb::arg("complex_samples"),
            nb::arg("complex_kernel"), nb::arg("conjugate"), nb::arg("zero_fill"), nb::arg("store"),
            nb::arg("fill"), nb::arg("kernel_offset"), nb::arg("method"), nb::arg("terms"), nb::arg("block"),
-           nb::arg("local"), nb::arg("keep"))
+           nb::arg("folded"), nb::arg("local"), nb::arg("keep"))
       .def("run", &run, nb::arg("a"), nb::arg("kernel"), nb::arg("out"), nb::arg("threads"),
            nb::arg("release"))
       .def("summary", &summary);

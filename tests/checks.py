@@ -32,7 +32,7 @@ def check(op: str, a: Any, k: Any, mode: str = "full", *, slack: float = 0.0, **
     """
     want = oracle(op, a, k, mode, **options)
     dtype = np.dtype(options["dtype"] if options.get("dtype") is not None else expected_dtype(a, k))
-    sums = summation_dtype(a, k)
+    sums = summation_dtype(a, k, dtype)
     overflow = options.get("overflow", "raise")
     if dtype.kind in "iu" and overflow == "raise" and not fits(want, dtype, sums):
         with pytest.raises(OverflowError):
@@ -214,12 +214,19 @@ def expected_dtype(a: Any, k: Any) -> np.dtype:
     return np.dtype(np.int64) if base.kind == "b" else base
 
 
-def summation_dtype(a: Any, k: Any) -> np.dtype:
-    """An integer dtype stands for exact; pairs without a common dtype sum in float32 at least."""
+def summation_dtype(a: Any, k: Any, result: np.dtype | None = None) -> np.dtype:
+    """An integer dtype stands for exact; pairs without a common dtype sum in float32 at least.
+
+    What is rounded to an integer of at most 16 bits is summed in float32, unless an operand says otherwise.
+    """
     try:
-        return expected_dtype(a, k)
+        natural = expected_dtype(a, k)
     except np.exceptions.DTypePromotionError:
         return np.dtype(np.float32)
+    small = all(is_weak(x) or x.dtype.itemsize <= (2 if x.dtype.kind in "biu" else 4) for x in (a, k))
+    if natural == np.float64 and small and result is not None and result.kind in "iu" and result.itemsize < 3:
+        return np.dtype(np.float32)
+    return natural
 
 
 def numbers(x: Any) -> np.ndarray:

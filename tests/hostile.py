@@ -136,23 +136,24 @@ def distance(got: np.ndarray, want: Any) -> tuple[np.ndarray, np.ndarray]:
 # ---- the exact error of long sums
 
 
-def exact_errors(got: np.ndarray, a: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """|error| of every output of a valid correlation of float32 or float64 data, without rounding.
+def exact_errors(got: np.ndarray, a: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """|error| and S for every output of a valid correlation of float32 or float64 data, without rounding.
 
     Products become two floats that sum to them exactly; ``math.fsum`` adds without error.
     """
-    errors = np.empty(got.shape)
+    errors, sizes = np.empty(got.shape), np.empty(got.shape)
     weights = k.astype(float).ravel()
     for index in np.ndindex(got.shape):
         window = a[tuple(slice(i, i + n) for i, n in zip(index, k.shape, strict=True))].astype(float).ravel()
-        errors[index] = abs(math.fsum([*two_product(window, weights), -float(got[index])]))
-    return errors
+        product, rest = two_product(window, weights)
+        errors[index] = abs(math.fsum([*product.tolist(), *rest.tolist(), -float(got[index])]))
+        sizes[index] = math.fsum(abs(product))
+    return errors, sizes
 
 
-def two_product(x: np.ndarray, y: np.ndarray) -> list[float]:
-    """Numbers whose sum is exactly that of the products (Veltkamp, Dekker)."""
+def two_product(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Products, and what their rounding lost (Veltkamp, Dekker)."""
     product = x * y
     x_high, y_high = (v * 134217729.0 - (v * 134217729.0 - v) for v in (x, y))
     x_low, y_low = x - x_high, y - y_high
-    rest = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
-    return [*product.tolist(), *rest.tolist()]
+    return product, ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low

@@ -54,9 +54,9 @@ def by_definition(op: str, a: Any, mask: Any, k: Any, mode: str = "full", **opti
         results = one_output(terms)
         real[index], imag[index], size[index], weight[index], reach[index] = results
     complex_ = any(x.dtype.kind == "c" for x in (a, k, np.asarray(options.get("fill_value", 0))))
-    count = math.prod(map(len, taps)) * (2 if complex_ else 1)
-    y = Exact(real, imag if complex_ else None, widened(size, weight, count, single(a, k)), math.prod(map(len, taps)))
-    return Want(y, weight, reach)
+    count = math.prod(map(len, taps))
+    size = widened(size, weight, count * (2 if complex_ else 1), single(a, k))
+    return Want(Exact(real, imag if complex_ else None, size, count), weight, reach)
 
 
 def one_output(terms: list[tuple[Any, Any]]) -> tuple[Any, Any, Any, Any, Any]:
@@ -93,22 +93,24 @@ def by_numpy(op: str, a: Any, mask: Any, k: Any, mode: str = "full", **options: 
     values, k = np.where(mask, 0, a.astype(work)), k.astype(work)
     sizes, ends = abs(k), {**options, "fill_value": 0}
 
-    def sums(samples: Any, taps: Any, given: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-        y = quick_reference(op, samples, taps, mode, work=work, **given)
-        return y.real + (1j * y.imag if complex_ else 0), y.magnitude
+    def exactly(samples: Any, taps: Any, given: dict[str, Any]) -> Exact:
+        return quick_reference(op, samples, taps, mode, work=work, **given)
 
-    y, size = sums(values, k, options)
-    gone = sums(mask, sizes, ends)[0].real
-    met = sums(~mask, sizes, {**options, "fill_value": 1})[0].real
-    whole = np.where(gone == 0, met, met + gone)
+    def sums(*operands: Any) -> np.ndarray:
+        found = exactly(*operands)
+        return found.real + (1j * found.imag if complex_ else 0)
+
+    y, sizes_of_y = sums(values, k, options), exactly(values, k, options)
+    gone = sums(mask, sizes, ends).real
+    met = sums(~mask, sizes, {**options, "fill_value": 1}).real
+    total = np.where(gone == 0, met, met + gone)
     with np.errstate(all="ignore"):
-        rest = sums(values, sizes, options)[0] / met * sums(mask, k, ends)[0]
+        rest = sums(values, sizes, options) / met * sums(mask, k, ends)
         y = np.where(gone == 0, y, np.where(met == 0, np.nan, y + rest))
-        weight = np.where(gone == 0, 1, met / np.where(whole == 0, 1, whole))
-        reach = whole / weight
-    taps = math.prod(k.shape[-1 - i] for i in range(k.ndim)) if options.get("axes") is None else None
-    taps = taps or quick_reference(op, a.real * 0, k.real * 0, mode, work=np.float64, **ends).taps
-    size = widened(size, weight, taps * (2 if complex_ else 1), single(a, k))
+        weight = np.where(gone == 0, 1, met / np.where(total == 0, 1, total))
+        reach = total / weight
+    taps = sizes_of_y.taps
+    size = widened(sizes_of_y.magnitude, weight, taps * (2 if complex_ else 1), single(a, k))
     return Want(Exact(y.real, y.imag if complex_ else None, size, taps), weight, reach)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import arrays, contest, makers, memory, report, rows, separable, timing
+from benchmarks import arrays, contest, makers, markdown, memory, report, rows, separable, sweep, timing
 from benchmarks.contestant import Contestant, Prepared, Unsupported
 from benchmarks.judge import Verdict
 from benchmarks.problem import Array, Problem
@@ -208,6 +208,59 @@ def test_peak_memory_sees_a_temporary() -> None:
     assert extra is None or 30 * 2**20 < extra < 60 * 2**20
 
 
+def test_sweep_and_pictures(tmp_path: Path) -> None:
+    """Forced methods answer right beside the peers; what was measured is drawn, twice to the same bytes."""
+    peer("matplotlib")
+    from benchmarks import plots
+
+    names = [row.name for row, _ in sweep.points()]
+    assert len(set(names)) == len(names)
+    swept, run = str(tmp_path / "sweep.json"), str(tmp_path / "run.json")
+    for name in ("signal-64", "image-7", "outer-7"):
+        results = sweep.main([swept, "--quick", "--rows", name])
+        assert results == 0
+        forced = [e for row in json.loads(Path(swept).read_text())["rows"] for e in row["entries"]
+                  if e["package"] == "faltung"]  # fmt: skip
+        assert {e["status"] for e in forced} == {"ok"}
+        assert len(forced) > 2
+    arrays.main(["--quick", "--rows", "^(call-16x3|gauss2-u8|small-f32-16-3x3|2d-f32-3x3)$", "--json", run])
+    for into in ("one", "two"):
+        plots.main([run, swept, "--into", str(tmp_path / into)])
+    drawn = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert drawn == ["crossings.svg", "few-taps.svg", "many-taps.svg", "other.svg"]
+    assert all(
+        (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in drawn
+    )
+
+
+class TestRatio:
+    """A dot's colour tells what became of the figure; its bar is over rounds in which both took a turn."""
+
+    @pytest.mark.parametrize(
+        ("ratio", "target", "word"),
+        [(2.0, 1.5, "PASS"), (1.2, 1.5, "SHORT"), (0.9, 1.5, "LOSS"), (0.9, 0.8, "PASS"),
+         (0.7, 0.8, "SHORT"), (2.0, None, "PLAIN"), (0.9, None, "LOSS")],
+    )  # fmt: skip
+    def test_colour(self, ratio: float, target: float | None, word: str) -> None:
+        peer("matplotlib")
+        from benchmarks import plots
+
+        shown = plots.Ratio("r", 1, ratio, ratio, ratio, target, "peer")
+        assert shown.colour == getattr(plots, word)
+
+    def test_rounds(self) -> None:
+        peer("matplotlib")
+        from benchmarks import plots
+
+        result = score(TestScore.row, *TestScore.ours, entry("torch conv", 4.0))
+        row = result.as_json()
+        for found in row["entries"]:
+            factor = {"faltung": 1, "torch conv": 2}.get(found["name"], 0)
+            found["times"]["samples"] = [factor * n for n in (1.0, 5.0, 9.0)]
+        shown = plots.ratio_of(row)
+        assert (shown.low, shown.middle, shown.high) == (2, 2, 2)
+
+
 def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert arrays.main(["--list"]) == 0
     assert "2d-f32-15x15" in capsys.readouterr().out
@@ -218,10 +271,30 @@ def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
                         str(target)]) == 0  # fmt: skip
     assert "call-16x3" in capsys.readouterr().out
     content = json.loads(target.read_text())
-    assert all(
-        line.endswith(("],", "]")) for line in target.read_text().splitlines() if '"samples": [' in line
-    )
+    contestants = [line for line in target.read_text().splitlines() if '"package"' in line]
+    assert all(json.loads(line.rstrip(","))["status"] for line in contestants)
+    assert len(contestants) == sum(len(found["entries"]) for found in content["rows"])
     times = content["rows"][0]["entries"][0]["times"]
     assert len(times["samples"]) == times["rounds"]
     assert min(times["samples"]) == pytest.approx(times["fastest"], rel=1e-3)
     assert {"machine", "versions", "isa", "rows", "date"} <= set(content)
+
+
+def test_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    grouped = dataclasses.replace(TestScore.row, group="Signals")
+    rough = entry("scipy.signal.fftconvolve", 0.5, units=99.0, keeps=False)
+    results = [score(grouped, *TestScore.ours, rough, entry("torch conv", 4.0)) for _ in range(2)]
+    results[0].status, results[1].threads = "MISS", 2
+    target = tmp_path / "r.json"
+    report.save(str(target), report.document(results, {}))
+    monkeypatch.setattr("sys.argv", ["markdown", str(target)])
+    markdown.main()
+    assert capsys.readouterr().out.splitlines() == [
+        "### Signals",
+        "",
+        "| work | figure | 1 thread | 2 threads | error, u·S |",
+        "|---|---|---|---|---|",
+        "| r | 2 | **2.00** (0.25 any): 4e+03 → 2e+03, torch conv "
+        "| 2.00 (0.25 any): 4e+03 → 2e+03, torch conv | 1 / 1 |",
+        "",
+    ]

@@ -33,7 +33,7 @@ def total(found: Factors) -> Array:
 def check(k: Array, found: Factors | None, terms: int, unit: float) -> None:
     """The split has so many terms and keeps its promises, by arithmetic in fractions."""
     assert found is not None and len(found.terms) == terms
-    assert found.error <= 4 and found.growth <= 2
+    assert found.error <= 4 * max(1, k.ndim - 1) and found.growth <= 2
     for term in found.terms:
         assert [factor.shape for factor in term] == [(n,) for n in k.shape]
         assert all(factor.dtype == np.float64 for factor in term)
@@ -212,9 +212,9 @@ def test_huge_and_small_taps(scale: float) -> None:
     k = outer([f / abs(f).max() for f in smooth(7, 6, 5)]) * scale
     assert np.isfinite(k).all()
     found = split(k, 2.0**-53)
-    assert found is not None and found.error <= 4
+    assert found is not None and found.error <= 8
     assert all(np.isfinite(factor).all() for term in found.terms for factor in term)
-    np.testing.assert_allclose(total(found), k, rtol=1e-15)
+    np.testing.assert_allclose(total(found), k, rtol=2e-15)
     assert split(k / scale * 1.9 * 2.0**1022, 2.0**-53) is None  # its last factor would be infinite
     spread = np.outer([1.0, 1e-200, 1e3], [1.0, 1e-200, 1e3])  # one tap is too small for float64
     assert split(spread, 2.0**-53) is None

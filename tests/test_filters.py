@@ -29,6 +29,12 @@ def picture(*shape: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.random.default_rng(7).integers(0, 256, shape, dtype=np.uint8)
 
 
+def check_rounded(found: Any, exact: Any) -> None:
+    """Whole numbers nearest to `exact`; within the error of float32 of a half either neighbour will do."""
+    ends = np.iinfo(found.dtype)
+    assert abs(found - np.clip(exact, ends.min, ends.max)).max() <= 0.5 + 1e-3
+
+
 @pytest.mark.parametrize("boundary", NDIMAGE_WORDS)
 @pytest.mark.parametrize("order", [0, 1, (0, 2), (2, 1)])
 @pytest.mark.parametrize("sigma", [1.0, (0.6, 2.3)])
@@ -80,7 +86,7 @@ def test_gaussian_rounds_once_at_the_end() -> None:
     np.testing.assert_allclose(exact, filters.gaussian(img.astype(float), 1.1), rtol=0, atol=1e-12)
     found = filters.gaussian(img, 1.1, dtype=np.uint8)
     assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, np.rint(exact))
+    check_rounded(found, exact)
     halves = np.array([1, 2, 2, 3, 3], np.uint8)
     identity = filters.gaussian(halves / 2, 0, dtype=np.uint8)
     assert identity.tolist() == [0, 1, 1, 2, 2]
@@ -232,7 +238,7 @@ def test_gaussian_of_every_dtype_and_order_is_ndimages(dtype: str, boundary: str
     for options in ({}, {"truncate": 2.7}, {"radius": 5}, {"radius": (2, 6)}):
         found = filters.gaussian(img, (1.3, 0.8), order=order, boundary=boundary, **options)
         exact = ndimage.gaussian_filter(img.astype(float), (1.3, 0.8), order=order, mode=mode, **options)
-        tolerance = 4e-5 if dtype == "float32" else 1e-11
+        tolerance = 255 * 20 * 2**-24 if dtype == "float32" else 1e-11
         np.testing.assert_allclose(found, exact, rtol=0, atol=tolerance)
         assert found.dtype == (np.float32 if dtype == "float32" else np.float64)
 
@@ -244,7 +250,7 @@ def test_gaussian_of_bytes_rounds_where_opencv_does() -> None:
     theirs = cv2.GaussianBlur(img, (9, 9), 1.4)
     assert abs(ours.astype(int) - theirs).max() <= 1
     exact = cv2.GaussianBlur(img.astype(np.float64), (9, 9), 1.4)
-    np.testing.assert_array_equal(ours, np.rint(exact))
+    check_rounded(ours, exact)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "uint8"])
@@ -403,7 +409,7 @@ def test_log_of_volumes_radius_and_whole_results() -> None:
     img = picture(15, 16)
     near = filters.log(img, 1, radius=3)
     np.testing.assert_allclose(near, ndimage.gaussian_laplace(img.astype(float), 1, radius=3), atol=1e-11)
-    np.testing.assert_array_equal(filters.log(img, 1, radius=3, dtype=np.int16), np.rint(near))
+    check_rounded(filters.log(img, 1, radius=3, dtype=np.int16), near)
     with pytest.raises(OverflowError):
         filters.log(img, 1, dtype=np.uint8)
     assert filters.log(img, 1, dtype=np.uint8, overflow="saturate").dtype == np.uint8
@@ -427,7 +433,7 @@ def test_difference_of_gaussians_rounds_once() -> None:
     img = picture(16, 17)
     exact = filters.difference_of_gaussians(img, 1)
     assert exact.dtype == np.float64
-    np.testing.assert_array_equal(filters.difference_of_gaussians(img, 1, dtype=np.int16), np.rint(exact))
+    check_rounded(filters.difference_of_gaussians(img, 1, dtype=np.int16), exact)
     assert filters.difference_of_gaussians(img, 1, truncate=2).shape == img.shape
 
 
@@ -447,7 +453,7 @@ def test_unsharp_of_pictures_and_volumes() -> None:
     exact = fl.convolve(img, fl.kernels.unsharp(1.2, 0.7), "same", boundary="symmetric")
     found = filters.unsharp(img, 1.2, 0.7)
     assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, np.clip(np.rint(exact), 0, 255))
+    check_rounded(found, exact)
     np.testing.assert_allclose(filters.unsharp(img, 1.2, 0.7, dtype=np.float64), exact, rtol=0, atol=1e-11)
     with pytest.raises(OverflowError):
         filters.unsharp(img, 1.2, 5, overflow="raise")
@@ -465,7 +471,7 @@ def test_emboss_is_the_convolution_with_its_kernel() -> None:
     img = picture(9, 11)
     for amount in (1, 0.3):
         exact = fl.convolve(img, fl.kernels.emboss(amount), "same", boundary="symmetric", dtype=np.float64)
-        np.testing.assert_array_equal(filters.emboss(img, amount), np.clip(np.rint(exact), 0, 255))
+        check_rounded(filters.emboss(img, amount), exact)
     np.testing.assert_array_equal(filters.emboss(img, 0), img)
     assert filters.emboss(img.astype(np.float32)).dtype == np.float32
 
@@ -517,8 +523,8 @@ def test_every_filter_takes_every_dtype_and_leaves_the_array(name: str, dtype: s
     assert found.dtype == (np.float32 if (name, dtype) == ("edges", "float16") else expected)
     exact = FILTERS[name](img.astype(complex if dtype == "complex64" else float))
     if name in pictures and dtype in ("uint8", "int16"):
-        ends = np.iinfo(dtype)
-        exact = np.clip(np.rint(exact), ends.min, ends.max)
+        check_rounded(found, exact)
+        return
     tolerance = {"float16": 2e-3, "float32": 1e-6, "complex64": 1e-6}.get(dtype, 1e-13)
     np.testing.assert_allclose(found, exact, rtol=tolerance, atol=tolerance * 2000)
 

@@ -99,7 +99,7 @@ def test_the_stub_of_the_extension_has_its_names_and_arguments() -> None:
 def test_the_stub_names_what_a_summary_holds() -> None:
     axis = (5, 5, 3, 1, 1, 1, 0, 4, 4, 4, 1)
     types = [_dtype.CODES["float32"]] * 3
-    how = (0, 1, (), False, False)
+    how = (0, 1, (), False, False, False)
     plan = _core.Correlation([axis], [], *types, 0, False, False, False, True, 0, bytes(4), 0, *how)
     stub = ast.parse(STUB.read_text(encoding="utf-8"))
     (described,) = [node for node in stub.body if getattr(node, "name", "") == "Summary"]

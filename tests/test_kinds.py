@@ -62,13 +62,12 @@ def test_whatever_has_array_is_an_array():
     assert fl.convolve([1, 1], Measured()).tolist() == [1, 3, 5, 3]
 
 
-def test_masked_arrays_are_refused_not_unmasked():
+def test_masked_kernels_are_refused_not_unmasked():
     masked = np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])
-    for arguments in [(masked, np.ones(2)), (np.ones(5), masked)]:
-        for name in ("convolve", "correlate"):
-            with pytest.raises(TypeError, match=r"mask.*|`[ak]`") as caught:
-                getattr(fl, name)(*arguments)
-            assert isinstance(caught.value, fl.FaltungError) and "mask" in str(caught.value)
+    for name in ("convolve", "correlate"):
+        with pytest.raises(TypeError, match="`k` is a masked array, and its mask would") as caught:
+            getattr(fl, name)(np.ones(5), masked)
+        assert isinstance(caught.value, fl.FaltungError)
 
 
 # ---- torch

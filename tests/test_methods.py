@@ -88,10 +88,12 @@ def test_larger_arrays(op, mode, boundary, dtype, rank, stride, dilation, method
     k = factors[0]
     for factor in factors[1:]:
         k = np.multiply.outer(k, factor)
-    k = k.astype(np.int32 if a.dtype.kind == "u" else "float32" if a.dtype.kind == "c" else dtype)
+    k = k.astype({"uint8": "int32", "float64": "float64"}.get(dtype, "float32"))
     options = {"boundary": boundary, "stride": stride, "dilation": dilation}
     if a.dtype.kind == "u":
         options["dtype"] = np.int64
+    if dtype == "float16":
+        options["dtype"] = np.float16
     slack = 0.0
     if method == "spectral" and a.dtype.kind != "u":
         slack = finite_largest(a) * float(np.abs(k).astype(float).sum()) * 2.0**-44
@@ -115,6 +117,25 @@ def test_the_same_bits_for_any_workers_strides_and_out(method, dtype):
     out = np.zeros((300, 520), np.int64 if dtype == "uint8" else np.result_type(a, k)).T[::2]
     assert fl.convolve(a, k, "same", out=out, **options) is out
     assert out.tobytes() == want
+
+
+@pytest.mark.parametrize("precision", ["highest", "high"])
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((3000, 40), 0), ((5, 2000, 9), 1), ((40, 3000), 1), ((3, 5, 2000), 2), ((900, 7, 6), 0)],
+)
+def test_the_same_bits_of_many_lines_for_any_strides(shape, axis, precision):
+    """Which lines are transformed together is part of every bit, so memory may not decide it."""
+    a = draw(np.random.default_rng(4), shape, np.float32)
+    k = draw(np.random.default_rng(5), (150,), np.float32)
+    options = {"axes": axis, "method": "spectral", "precision": precision}
+    want = fl.convolve(a, k, "same", **options)
+    layouts = [np.asfortranarray(a), np.repeat(a, 2, axis=-1)[..., ::2], a[:, ::-1].copy()[:, ::-1]]
+    for layout in layouts:
+        assert fl.convolve(layout, k, "same", workers=2, **options).tobytes() == want.tobytes()
+    out = np.zeros(shape[::-1], np.float32).T
+    fl.convolve(a, k, "same", out=out, **options)
+    assert out.tobytes() == want.tobytes()
 
 
 # ---- what a method refuses
@@ -143,7 +164,7 @@ def test_a_method_says_what_it_cannot(dtype, k, method, options, text):
 
 def test_several_kernels_are_not_separated():
     a, k = np.ones((3, 40, 40), np.float32), np.ones((3, 5, 5), np.float32)
-    with pytest.raises(fl.FaltungValueError, match="takes one kernel, not a batch of them"):
+    with pytest.raises(fl.FaltungError, match="takes one kernel, not a batch of them"):
         fl.convolve(a, k, axes=(1, 2), method="separable")
 
 

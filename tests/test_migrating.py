@@ -88,9 +88,9 @@ def test_both_sides_of_a_row_are_equal(section: Section, row: tuple[str, ...]) -
     if ours.dtype.kind in "bui":
         assert np.array_equal(ours, theirs)
     else:
-        near = 200 * np.finfo(ours.dtype).eps * abs(theirs).max()
+        near = 200 * np.finfo(ours.dtype).eps * np.nanmax(abs(theirs))
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=near)
-        assert abs(theirs).max() > 0 and np.ptp(theirs.real) > 0
+        assert np.nanmin(theirs.real) < np.nanmax(theirs.real)
 
 
 @pytest.mark.parametrize("row", DIFFERENT.rows, ids=[row[0] for row in DIFFERENT.rows])

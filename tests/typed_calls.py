@@ -57,6 +57,21 @@ def other_kinds(f32: Single, tensor: Tensor, unknown: Any) -> None:
     assert_type(fl.correlate([1, 2], [3]), Any)
 
 
+def missing_data(f32: Single, u8: Bytes, c64: ComplexSingle, tensor: Tensor, flag: bool) -> None:
+    gone: NDArray[np.bool_] = np.zeros(3, np.bool_)
+    assert_type(fl.convolve(f32, f32, nan_policy="omit", mask=gone, min_valid=0.5), Single)
+    assert_type(fl.correlate(u8, u8, mask=gone), NDArray[Any])
+    assert_type(fl.correlate(u8, u8, nan_policy="raise"), Bytes)
+    assert_type(fl.convolve(f32, [1, 2], return_weight=True), tuple[Single, NDArray[Any]])
+    assert_type(fl.correlate(c64, c64, return_weight=True), tuple[ComplexSingle, NDArray[Any]])
+    assert_type(fl.convolve(u8, u8, "same", return_weight=True), tuple[NDArray[Any], NDArray[Any]])
+    assert_type(fl.convolve(f32, u8, out=f32, return_weight=True), tuple[Single, Any])
+    assert_type(fl.correlate(tensor, f32, return_weight=True), tuple[Tensor, Tensor])
+    assert_type(fl.convolve([1.0, 2.0], [1], return_weight=True), tuple[Any, Any])
+    assert_type(fl.convolve(f32, f32, return_weight=False), Single)
+    assert_type(fl.convolve(f32, f32, return_weight=flag), Any)
+
+
 def plans(f32: Single) -> None:
     plan = fl.plan_convolve((3,), [1, 2], dtype=np.float32)
     assert_type(plan, fl.Plan)

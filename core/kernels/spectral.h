@@ -64,6 +64,15 @@ struct SpectralTable {
   void (*measure)(const T* z, int64_t step, int64_t n, T* largest, T* squares);
   // z[i] *= factors, lane by lane: n vectors, `step` numbers apart.
   void (*scale)(T* z, int64_t step, int64_t n, const T* factors);
+  // Columns: `lanes` samples of row i, from rows[i] + offset bytes on, into the vector at z + at[i], measured as above. Rows
+  // hold T [0] or float [1], aligned to that. Complex rows hold (re, im), and fill pairs.
+  void (*take[2])(const char* const* rows, int64_t offset, const int64_t* at, int64_t n, T* z, T* largest,
+                  T* squares);
+  void (*take_complex[2])(const char* const* rows, int64_t offset, const int64_t* at, int64_t n, T* z,
+                          T* largest, T* squares);
+  // And back. Null rows get nothing.
+  void (*give[2])(const T* z, const int64_t* at, int64_t n, char* const* rows, int64_t offset);
+  void (*give_complex[2])(const T* z, const int64_t* at, int64_t n, char* const* rows, int64_t offset);
 };
 
 }  // namespace faltung

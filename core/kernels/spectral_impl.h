@@ -1,5 +1,6 @@
 // The spectral kernels, once for every type and ISA, and the macro that writes a table.
 #pragma once
+#include "core/kernels/spectral_columns_impl.h"
 #include "core/kernels/spectral_lines_impl.h"
 #include "core/kernels/spectral_transform_impl.h"
 
@@ -10,9 +11,25 @@ template <class T, int Bytes>
 constexpr SpectralTable<T> spectral_table(const char* name, int radix) {
   using S = Spectral<T, Bytes>;
   using Lines = SpectralLines<T, Bytes>;
-  return {name,         Vec<T, Bytes>::lanes, radix,     &S::forward,    &S::inverse,     &S::convolve,
-          &S::multiply, &S::multiply_lanes,   &S::twist, &Lines::gather, &Lines::scatter, &Lines::measure,
-          &Lines::scale};
+  using Same = SpectralColumns<T, T, Bytes>;
+  using Float = SpectralColumns<T, float, Bytes>;
+  return {name,
+          Vec<T, Bytes>::lanes,
+          radix,
+          &S::forward,
+          &S::inverse,
+          &S::convolve,
+          &S::multiply,
+          &S::multiply_lanes,
+          &S::twist,
+          &Lines::gather,
+          &Lines::scatter,
+          &Lines::measure,
+          &Lines::scale,
+          {&Same::take, &Float::take},
+          {&Same::take_complex, &Float::take_complex},
+          {&Same::give, &Float::give},
+          {&Same::give_complex, &Float::give_complex}};
 }
 
 }  // namespace

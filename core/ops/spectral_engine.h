@@ -7,6 +7,7 @@
 
 #include "core/base/memory.h"
 #include "core/kernels/select.h"
+#include "core/ops/fourier.h"
 #include "core/ops/spectral_rows.h"
 #include "core/ops/spectral_slot.h"
 
@@ -21,14 +22,24 @@ struct KernelSpectrum {
   const Taps<T>& taps;
 };
 
+// How the columns of one block of a pair are read: in place, or from the panel where they stand now.
+struct StripHalf {
+  bool in_place = false;
+  int64_t panel_begin = 0, panel_end = 0;
+};
+
 // Of one thread, or of one use of one.
 template <class T>
 struct SpectralWorkspace {
   Scratch memory;
   std::vector<Slot<T>> slots;
   std::vector<Broken<T>> broken;
-  std::vector<const char*> lines;
+  std::vector<const char*> lines;  // sample 0 of the line that a row of a block reads
   bool reported = false;
+  // Of the second layout: column 0 of every row, in the array and in the panel, and its place among the outputs.
+  std::vector<StripHalf> halves;
+  std::vector<const char*> rows, panel_rows;
+  std::vector<char*> targets;
 };
 
 struct SpectralArrays {
@@ -70,6 +81,40 @@ struct SpectralBasis {
   const ConvertTable<T>& convert;
   bool local;
 };
+
+// The kernels that take and give columns of the arrays as they are, where they lie side by side in a type that a kernel knows.
+template <class T>
+struct SpectralColumns {
+  using Take = void (*)(const char* const*, int64_t, const int64_t*, int64_t, T*, T*, T*);
+  using Give = void (*)(const T*, const int64_t*, int64_t, char* const*, int64_t);
+
+  SpectralColumns(const Problem& p, const SpectralTable<T>& table) {
+    const bool complex = p.complex_samples;
+    const auto& takes = complex ? table.take_complex : table.take;
+    const auto& gives = complex ? table.give_complex : table.give;
+    take_panel = takes[0];
+    if (p.in == dtype_of<T> || p.in == DType::f32) take = takes[p.in != dtype_of<T>];
+    if (p.out == dtype_of<T> || p.out == DType::f32) give = gives[p.out != dtype_of<T>];
+  }
+
+  Take take = nullptr, take_panel;  // of the array, of rows of T
+  Give give = nullptr;
+};
+
+// Rows of n samples as the array would hold them: zeros, and the boundary's constant.
+inline void fill_rows(const Problem& p, int64_t n, std::vector<std::byte>& zeros,
+                      std::vector<std::byte>& constants) {
+  const size_t size = size_t(p.parts() * kItemSize[int(p.in)]);
+  zeros.assign(size_t(n) * size, std::byte{0});
+  constants = zeros;
+  for (size_t i = 0; i < size_t(n) * size && !p.zero_fill; ++i) constants[i] = p.fill[i % size];
+}
+
+// The gap that Fourier<T> asks for in lines of lane pairs.
+template <class T>
+int64_t line_gap(const Fourier<T>& fourier, int64_t lanes) {
+  return fourier.run() == fourier.n() ? 0 : 2 * lanes * int64_t(sizeof(T)) == 32 ? 2 : 1;
+}
 
 template <class T>
 std::unique_ptr<SpectralEngine<T>> make_lanes_engine(const SpectralBasis<T>& basis);

@@ -12,17 +12,16 @@ bool stays_inside(const ConvAxis& a) {
   return a.pad <= 0 && last < a.in;
 }
 
-// Axes a and b of a batch as one, where going through b and on in a is one walk in both arrays.
+// Neighbouring axes of a batch as one, where going through the finer and on in the other is one walk in both arrays. What
+// stands where in the enumeration stays.
 bool fuse(std::vector<BatchAxis>& batch) {
-  for (size_t a = 0; a < batch.size(); ++a)
-    for (size_t b = 0; b < batch.size(); ++b) {
-      const BatchAxis &slow = batch[a], &fast = batch[b];
-      if (a == b || slow.in_step != fast.in_step * fast.size || slow.out_step != fast.out_step * fast.size)
-        continue;
-      batch[b].size *= slow.size;
-      batch.erase(batch.begin() + int64_t(a));
-      return true;
-    }
+  for (size_t a = 0; a + 1 < batch.size(); ++a) {
+    const BatchAxis &slow = batch[a], &fast = batch[a + 1];
+    if (slow.in_step != fast.in_step * fast.size || slow.out_step != fast.out_step * fast.size) continue;
+    batch[a + 1].size *= slow.size;
+    batch.erase(batch.begin() + int64_t(a));
+    return true;
+  }
   return false;
 }
 
@@ -74,8 +73,6 @@ BlockGrid::BlockGrid(const Problem& p, const std::vector<int64_t>& block) : prob
   std::stable_sort(line_axes.begin(), line_axes.end(),
                    [](const BatchAxis& a, const BatchAxis& b) { return a.order > b.order; });
   std::erase_if(line_axes, [](const BatchAxis& b) { return b.size == 1; });
-  while (fuse(line_axes)) {
-  }
   kernels = count(kernel_axes);
   lines = count(line_axes);
   for (const BlockAxis& a : axes) blocks *= a.blocks;
@@ -88,15 +85,24 @@ int64_t BlockGrid::points() const {
 }
 
 void BlockGrid::split_channels(int64_t least) {
-  const int64_t in = problem.parts() * kItemSize[int(problem.in)],
-                out = problem.parts() * kItemSize[int(problem.out)];
-  for (size_t b = 0; b < line_axes.size(); ++b) {
-    if (line_axes[b].in_step != in || line_axes[b].out_step != out || line_axes[b].size < least) continue;
-    channels = line_axes[b];
-    line_axes.erase(line_axes.begin() + int64_t(b));
-    lines = count(line_axes);
-    return;
+  int64_t items = 1;
+  size_t first = line_axes.size();
+  for (; first > 0 && line_axes[first - 1].order == items; --first) items *= line_axes[first - 1].size;
+  if (items < least) return;
+  channel_axes.assign(line_axes.begin() + int64_t(first), line_axes.end());
+  line_axes.resize(first);
+  lines = count(line_axes);
+  channels = items;
+  std::vector<BatchAxis> fused = channel_axes;
+  while (fuse(fused)) {
   }
+  const int64_t parts = problem.parts();
+  channels_touch = fused.size() == 1 && fused[0].in_step == parts * kItemSize[int(problem.in)] &&
+                   fused[0].out_step == parts * kItemSize[int(problem.out)];
+}
+
+void BlockGrid::move_to_channel(int64_t channel, BlockItem& item) const {
+  walk(channel_axes, channel, item);
 }
 
 void BlockGrid::locate(int64_t kernel, int64_t item, BlockItem& found) const {

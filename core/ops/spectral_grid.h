@@ -36,11 +36,14 @@ struct BlockGrid {
   // Throws std::invalid_argument where the blocks do not fit the problem.
   BlockGrid(const Problem& problem, const std::vector<int64_t>& block);
 
-  // Takes out one batch axis whose items lie side by side in both arrays, at least `least` of them.
+  // Takes out the batch axes that are finest in the result, if their items are at least `least`. The result's order decides,
+  // never strides: which items are transformed together is part of every bit.
   void split_channels(int64_t least);
 
   // Block `item` of those that share a kernel; blocks of one array side by side. Channels are not looked at.
   void locate(int64_t kernel, int64_t item, BlockItem& found) const;
+  // Moves an item to one of the channels.
+  void move_to_channel(int64_t channel, BlockItem& item) const;
 
   // The outputs of one block as a problem of their own.
   Subproblem box(const BlockItem& item) const;
@@ -51,7 +54,9 @@ struct BlockGrid {
   Problem problem;              // as given
   std::vector<BlockAxis> axes;  // the finest of the result last; at least one
   std::vector<BatchAxis> kernel_axes, line_axes;
-  BatchAxis channels{1, 0, 0, 0, 0};
+  std::vector<BatchAxis> channel_axes;
+  int64_t channels = 1;
+  bool channels_touch = false;  // they lie side by side in both arrays
   int64_t kernels = 1, lines = 1, blocks = 1;
   int64_t in_offset = 0;
 };

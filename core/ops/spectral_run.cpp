@@ -9,11 +9,8 @@
 namespace faltung {
 namespace {
 
-constexpr size_t kLaneBytes = size_t{1} << 20;      // lanes of blocks beyond that leave L2
 constexpr size_t kFreeWorkspace = size_t{1} << 20;  // of all threads, where half the output is less
 constexpr size_t kSmallKernel = 4096;               // bytes of taps whose spectrum is always kept
-// A block whose own points fill the lanes is transposed twice and twisted.
-constexpr double kFoldedCost = 1.4;
 
 // How many rows a line of n points is folded into: neither rows nor columns leave many lanes empty, and both transforms are
 // about as long. 0: it cannot be folded.
@@ -32,21 +29,11 @@ int64_t fold(int64_t n, int64_t lanes) {
 }
 
 template <class T>
-std::unique_ptr<SpectralEngine<T>> choose_engine(const SpectralBasis<T>& b) {
-  const BlockGrid& g = b.grid;
-  const int64_t points = g.axes.back().points;
-  if (g.points() != points) return make_strips_engine(b, 0);
-  const int64_t rows = fold(points, b.table.lanes);
-  if (rows == 0) return make_lanes_engine(b);
-  const bool long_block = size_t(2 * b.table.lanes * points) * sizeof(T) > kLaneBytes;
-  // Blocks that lanes hold, and blocks that there are.
-  BlockGrid channels = g;
-  channels.split_channels(b.table.lanes);
-  const int64_t c = channels.channels.size, slots = b.slots(), halves = slots / b.table.lanes;
-  const auto round_up = [](int64_t n, int64_t to) { return (n + to - 1) / to * to; };
-  const double in_lanes = double(c > 1 ? channels.items() * round_up(c, slots) : round_up(g.items(), slots));
-  const double folded = kFoldedCost * double(round_up(g.items(), halves));
-  return long_block || folded < in_lanes ? make_strips_engine(b, rows) : make_lanes_engine(b);
+std::unique_ptr<SpectralEngine<T>> make_engine(const SpectralBasis<T>& b, bool folded) {
+  const int64_t points = b.grid.axes.back().points;
+  if (b.grid.points() != points) return make_strips_engine(b, 0);
+  const int64_t rows = folded ? fold(points, b.table.lanes) : 0;
+  return rows > 0 ? make_strips_engine(b, rows) : make_lanes_engine(b);
 }
 
 template <class T>
@@ -59,7 +46,7 @@ SpectralBasis<T> make_basis(const Problem& problem, const SpectralOptions& optio
 template <class T>
 SpectralCorrelation<T>::SpectralCorrelation(const Problem& problem, const SpectralOptions& options, Isa isa)
     : basis_(make_basis<T>(problem, options, isa)),
-      engine_(choose_engine(basis_)),
+      engine_(make_engine(basis_, options.folded)),
       isa_(isa),
       keep_(options.keep),
       owner_(new_spectrum_owner()) {

@@ -30,6 +30,10 @@ struct Slot {
   double squares = 0;   // sum of squares
   int exponent = 0;     // the samples stand multiplied by 2^exponent
 
+  void clear() {
+    present = direct = false;
+    broken = 0, largest = 0, squares = 0, exponent = 0;
+  }
   bool zero() const { return largest == T(0); }
   // Whether the results come from the transform.
   bool transformed() const { return present && !direct && !zero(); }

@@ -230,7 +230,7 @@ void check_family(Family family, const char* name, int count, Data data) {
     if (c.problem.compute == Compute::u64) continue;
     Random random(seed);
     make_hostile(random, c, data);
-    const SpectralOptions options{random_block(random, c.problem), random.one_in(3), false};
+    const SpectralOptions options{random_block(random, c.problem), random.one_in(2), random.one_in(3), false};
     check_case(c, options, isas[seed % isas.size()], std::string(name) + ", seed " + std::to_string(seed));
   }
 }

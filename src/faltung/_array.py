@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 from numpy.typing import DTypeLike, NDArray
 
@@ -12,10 +12,10 @@ from ._precision import setting
 from ._typing import (
     ArrayOrList,
     Boundary,
+    Complete,
     Foreign,
     Inexact,
     Into,
-    Number,
     Options,
     Out,
     Progress,
@@ -23,6 +23,10 @@ from ._typing import (
     Typed,
     Untyped,
     WeakTaps,
+    Weighed,
+    WeighedInto,
+    WeighedUntyped,
+    Whole,
 )
 
 
@@ -34,18 +38,45 @@ def convolve(
 ) -> NDArray[Scalar]: ...
 @overload
 def convolve(
-    a: NDArray[Number], k: NDArray[Number], mode: str = ..., **options: Unpack[Untyped]
-) -> NDArray[Number]: ...
+    a: NDArray[Inexact], k: NDArray[Inexact] | WeakTaps, mode: str = ..., **options: Unpack[Untyped]
+) -> NDArray[Inexact]: ...
 @overload
 def convolve(
-    a: NDArray[Inexact], k: WeakTaps, mode: str = ..., **options: Unpack[Untyped]
-) -> NDArray[Inexact]: ...
+    a: NDArray[Whole], k: NDArray[Whole], mode: str = ..., **options: Unpack[Complete]
+) -> NDArray[Whole]: ...
 @overload
 def convolve(a: NDArray[Any], k: Any, mode: str = ..., **options: Unpack[Options]) -> NDArray[Any]: ...
 @overload
 def convolve(a: Foreign, k: Any, mode: str = ..., **options: Unpack[Options]) -> Foreign: ...
 @overload
-def convolve(a: Any, k: Any, mode: str = ..., **options: Unpack[Options]) -> Any: ...
+def convolve(
+    a: Any, k: Any, mode: str = ..., *, out: Out, return_weight: Literal[True], **options: Unpack[WeighedInto]
+) -> tuple[Out, Any]: ...
+@overload
+def convolve(
+    a: NDArray[Inexact],
+    k: NDArray[Inexact] | WeakTaps,
+    mode: str = ...,
+    *,
+    return_weight: Literal[True],
+    **options: Unpack[WeighedUntyped],
+) -> tuple[NDArray[Inexact], NDArray[Any]]: ...
+@overload
+def convolve(
+    a: NDArray[Any], k: Any, mode: str = ..., *, return_weight: Literal[True], **options: Unpack[Weighed]
+) -> tuple[NDArray[Any], NDArray[Any]]: ...
+@overload
+def convolve(
+    a: Foreign, k: Any, mode: str = ..., *, return_weight: Literal[True], **options: Unpack[Weighed]
+) -> tuple[Foreign, Foreign]: ...
+@overload
+def convolve(
+    a: Any, k: Any, mode: str = ..., *, return_weight: Literal[True], **options: Unpack[Weighed]
+) -> tuple[Any, Any]: ...
+@overload
+def convolve(
+    a: Any, k: Any, mode: str = ..., *, return_weight: bool = ..., **options: Unpack[Weighed]
+) -> Any: ...
 def convolve(
     a: Any,
     k: Any,
@@ -132,8 +163,9 @@ def convolve(
 
     Returns
     -------
-    array
-        C-contiguous, of the kind of `a`; a NumPy scalar for two 0-d arrays.
+    array, or a pair of arrays
+        C-contiguous, of the kind of `a`; a NumPy scalar for two 0-d arrays. Integers with missing data give
+        float64. With `return_weight` the result and the weights.
 
     Raises
     ------
@@ -155,6 +187,14 @@ def convolve(
     the sum of their absolute values, u the unit roundoff of float32 (also for half types) or float64; where
     numbers become subnormal, n 2^-150 or n 2^-1075 more. Integers are exact.
 
+    A missing sample counts as the mean of those that the kernel meets, weighted by its absolute values: with
+    m = 1 where a sample is valid and 0 where it is missing,
+
+    .. math:: y = \sum k\,m\,a + \frac{\sum |k|\,m\,a}{\sum |k|\,m} \sum k\,(1 - m)
+
+    and NaN where no valid sample is met. What a boundary makes is valid, but for a NaN as `fill_value` under
+    "omit".
+
     References
     ----------
     .. [1] A. V. Oppenheim and R. W. Schafer, "Discrete-Time Signal Processing", ch. 2.
@@ -166,6 +206,8 @@ def convolve(
     array([0. , 1. , 2.5, 4. , 1.5])
     >>> fl.convolve([1, 2, 3], [1, 1, 1], "same", boundary="wrap")
     array([6, 6, 6])
+    >>> fl.convolve([1, 2, float("nan"), 4], [0.25, 0.5, 0.25], "valid", nan_policy="omit")
+    array([1.66666667, 3.        ])
     """
     options = (True, mode, boundary, fill_value, axes, anchor, stride, dilation, method,
                setting() if precision is None else precision, dtype, overflow, nan_policy, min_valid,
@@ -184,18 +226,45 @@ def correlate(
 ) -> NDArray[Scalar]: ...
 @overload
 def correlate(
-    a: NDArray[Number], k: NDArray[Number], mode: str = ..., **options: Unpack[Untyped]
-) -> NDArray[Number]: ...
+    a: NDArray[Inexact], k: NDArray[Inexact] | WeakTaps, mode: str = ..., **options: Unpack[Untyped]
+) -> NDArray[Inexact]: ...
 @overload
 def correlate(
-    a: NDArray[Inexact], k: WeakTaps, mode: str = ..., **options: Unpack[Untyped]
-) -> NDArray[Inexact]: ...
+    a: NDArray[Whole], k: NDArray[Whole], mode: str = ..., **options: Unpack[Complete]
+) -> NDArray[Whole]: ...
 @overload
 def correlate(a: NDArray[Any], k: Any, mode: str = ..., **options: Unpack[Options]) -> NDArray[Any]: ...
 @overload
 def correlate(a: Foreign, k: Any, mode: str = ..., **options: Unpack[Options]) -> Foreign: ...
 @overload
-def correlate(a: Any, k: Any, mode: str = ..., **options: Unpack[Options]) -> Any: ...
+def correlate(
+    a: Any, k: Any, mode: str = ..., *, out: Out, return_weight: Literal[True], **options: Unpack[WeighedInto]
+) -> tuple[Out, Any]: ...
+@overload
+def correlate(
+    a: NDArray[Inexact],
+    k: NDArray[Inexact] | WeakTaps,
+    mode: str = ...,
+    *,
+    return_weight: Literal[True],
+    **options: Unpack[WeighedUntyped],
+) -> tuple[NDArray[Inexact], NDArray[Any]]: ...
+@overload
+def correlate(
+    a: NDArray[Any], k: Any, mode: str = ..., *, return_weight: Literal[True], **options: Unpack[Weighed]
+) -> tuple[NDArray[Any], NDArray[Any]]: ...
+@overload
+def correlate(
+    a: Foreign, k: Any, mode: str = ..., *, return_weight: Literal[True], **options: Unpack[Weighed]
+) -> tuple[Foreign, Foreign]: ...
+@overload
+def correlate(
+    a: Any, k: Any, mode: str = ..., *, return_weight: Literal[True], **options: Unpack[Weighed]
+) -> tuple[Any, Any]: ...
+@overload
+def correlate(
+    a: Any, k: Any, mode: str = ..., *, return_weight: bool = ..., **options: Unpack[Weighed]
+) -> Any: ...
 def correlate(
     a: Any,
     k: Any,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import _describe
 from ._blocks_cost import Costs, Layout
-from ._blocks_cut import sizes, view
+from ._blocks_cut import Box, sizes, view
 from ._blocks_files import File, is_path, mapping, new_file, new_file_path, open_array, overlap
 from ._blocks_plan import Division, divide
 from ._blocks_run import Runner
@@ -92,16 +92,15 @@ class _Call:
 
     def to_new_array(self) -> tuple[Array, Array | None]:
         """The result and the weights."""
+        division = self._divided(self._new_layout(False))
         y = np.empty(self.how.out_shape, self.how.out_dtype)
-        return y, self._run(self._divided(_layout(y)), y)
+        return y, self._run(division, y)
 
     def to_file(self, out: File) -> tuple[Array, Array | None]:
         """The same, the result in a file that appears when it is whole, mapped for reading."""
-        shape, dtype = self.how.out_shape, self.how.out_dtype
-        path = new_file_path(out, dtype)
-        strides = contiguous(shape, dtype.itemsize)
-        division = self._divided(Layout(strides, dtype.itemsize, self.limit is not None))
-        with new_file(path, shape, dtype) as target:
+        path = new_file_path(out, self.how.out_dtype)
+        division = self._divided(self._new_layout(self.limit is not None))
+        with new_file(path, self.how.out_shape, self.how.out_dtype) as target:
             weight = self._run(division, target)
         return open_array("out", path), weight
 
@@ -120,7 +119,7 @@ class _Call:
         if is_integer(self.how.out_dtype) and division.shape != self.how.out_shape:
             runner = self._runner(division)
             for box in division.boxes():
-                runner.check(box)
+                runner.check(box, self._threads(division, box))
         done = 0
 
         def count(outputs: int, total: int) -> None:
@@ -138,17 +137,24 @@ class _Call:
             )
             raise
 
+    def _new_layout(self, mapped: bool) -> Layout:
+        item = self.how.out_dtype.itemsize
+        return Layout(contiguous(self.how.out_shape, item), item, mapped)
+
     def _divided(self, target: Layout, reserved: int = 0) -> Division:
         in_place = self.samples.dtype.isnative and self.samples.flags.aligned
         samples = _layout(self.samples, self.mapped is not None)._replace(in_place=bool(in_place))
-        threads = self.workers or get_num_threads()
-        costs = Costs(self.how, self.kernel, samples, target, threads, reserved)
+        costs = Costs(self.how, self.kernel, samples, target, reserved)
         return divide(costs, self.limit, self.progress is not None)
 
     def _runner(self, division: Division) -> Runner:
-        costs = division.costs
-        workers = 1 if costs.threads == 1 else self.workers
-        return Runner(costs.how, self.samples, self.kernel, self.missing, workers, self.mapped)
+        return Runner(division.costs.how, self.samples, self.kernel, self.missing, self.mapped)
+
+    def _threads(self, division: Division, box: Box) -> int | None:
+        """Those asked for, or fewer; None: the setting."""
+        wanted = self.workers or get_num_threads()
+        threads = division.threads(box, wanted)
+        return self.workers if threads == wanted else threads
 
     def _run(self, division: Division, target: Array, progress: Progress | None = None) -> Array | None:
         """Fills `target`, box by box; the weights where they are asked for."""
@@ -161,7 +167,9 @@ class _Call:
         pages = mapping(target) if self.limit is not None else None
         for box in division.boxes() if how.size else ():
             part = view(target, box)
-            _, weight = runner.box(box, part)
+            if pages is not None:
+                pages.prepare(part)
+            _, weight = runner.box(box, part, self._threads(division, box))
             if weight is not None:
                 weights = np.empty(how.out_shape, weight.dtype) if weights is None else weights
                 weights[box] = weight

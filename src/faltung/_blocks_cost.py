@@ -47,31 +47,39 @@ class Layout(NamedTuple):
         return runs * (run + PAGE)
 
 
+class Method(NamedTuple):
+    """What the method of a box takes."""
+
+    thread: float  # bytes
+    shared: float  # bytes
+    seconds: float  # of one thread
+
+
 class Costs:
     """The costs of any box of a call."""
 
     def __init__(
-        self, how: Recipe, kernel: Array, samples: Layout, target: Layout, threads: int, reserved: int = 0
+        self, how: Recipe, kernel: Array, samples: Layout, target: Layout, reserved: int = 0
     ) -> None:
         self.how = how
         self.kernel = kernel
         self.samples = samples
         self.target = target
-        self.threads = threads
         self.reserved = reserved  # bytes that the call takes beside its boxes
-        self._known: dict[Request, tuple[float, float]] = {}
+        self._known: dict[Request, Method] = {}
 
-    def variant(self, method: str, threads: int) -> Costs:
-        """The same call by another method, on another number of threads."""
+    def variant(self, method: str) -> Costs:
+        """The same call by another method."""
         how = Recipe(replace(self.how.request, method=method))
-        return Costs(how, self.kernel, self.samples, self.target, threads, self.reserved)
+        return Costs(how, self.kernel, self.samples, self.target, self.reserved)
 
     def bytes(self, box: Box) -> float:
-        """Memory beyond the operands; infinite where the method cannot compute the box."""
+        """Memory of one thread beyond the operands; infinite where the method cannot compute the box."""
         piece = cut(self.how, box)
         lengths = sizes(box)
         inputs, outputs = prod(piece.request.shape), prod(lengths)
-        total = self.reserved + self._method(piece)[0]
+        method = self._method(piece)
+        total = self.reserved + method.thread + method.shared
         if piece.outside:
             total += 2 * inputs * self.samples.itemsize + 8 * piece.outside
         elif not self.samples.in_place:
@@ -82,27 +90,31 @@ class Costs:
             total += self._missing(inputs, outputs)
         return total + self.samples.reached(piece.request.shape) + self.target.reached(lengths)
 
+    def thread_bytes(self, box: Box) -> float:
+        """Memory of every further thread."""
+        return self._method(cut(self.how, box)).thread
+
     def seconds(self, box: Box) -> float:
-        """Predicted time."""
+        """Predicted time of one thread."""
         piece = cut(self.how, box)
         pages = self.samples.reached(piece.request.shape) + self.target.reached(sizes(box))
-        return self._method(piece)[1] + pages / MAP_RATE
+        return self._method(piece).seconds + pages / MAP_RATE
 
-    def _method(self, piece: Cut) -> tuple[float, float]:
-        """Working memory and predicted time of the method."""
+    def _method(self, piece: Cut) -> Method:
         known = self._known.get(piece.request)
         if known is None:
-            how = Recipe(piece.request)
-            try:
-                keep = piece.request != self.how.request
-                way = how.choose(view(self.kernel, piece.taps), keep).way
-            except FaltungValueError:
-                known = inf, inf
-            else:  # the spectra of two recipes are kept; a packed tap has at most 16 bytes
-                extra = way.extra_bytes * self.threads + 2 * way.spectrum + 16 * how.taps
-                known = extra, way.seconds / self.threads
-            self._known[piece.request] = known
+            known = self._known[piece.request] = self._predicted(piece)
         return known
+
+    def _predicted(self, piece: Cut) -> Method:
+        how = Recipe(piece.request)
+        keep = piece.request != self.how.request
+        try:
+            way = how.choose(view(self.kernel, piece.taps), keep).way
+        except FaltungValueError:
+            return Method(inf, inf, inf)
+        # The spectra of two recipes are kept; a packed tap has at most 16 bytes.
+        return Method(way.extra_bytes, 2 * way.spectrum + 16 * how.taps, way.seconds)
 
     def _missing(self, inputs: int, outputs: int) -> int:
         """Copies of samples and masks; the sums, the weights and the result."""

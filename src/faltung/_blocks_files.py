@@ -6,6 +6,7 @@ import errno
 import mmap
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
@@ -21,6 +22,8 @@ from ._errors import FaltungTypeError, FaltungValueError
 
 Array: TypeAlias = NDArray[Any]
 File: TypeAlias = str | PathLike[str]
+
+_POPULATE_WRITE = 23  # MADV_POPULATE_WRITE: Linux 5.14, Python 3.14
 
 
 def is_path(value: Any) -> bool:
@@ -48,7 +51,7 @@ def new_file_path(path: File, dtype: DType) -> Path:
     """Where a result goes, as a path without links; an error where no file can take it."""
     shown = f"`out` (={os.fspath(path)!r})"
     target = Path(os.path.realpath(path))
-    if Path(path).suffix != ".npy":
+    if Path(path).suffix.lower() != ".npy":
         raise FaltungValueError(f"{shown} must end in .npy, the only format that results are written in.")
     if target.is_dir():
         raise FaltungValueError(f"{shown} is a folder; name a .npy file in it.")
@@ -115,13 +118,32 @@ class Mapping(NamedTuple):
     offset: int  # of that byte in the file
     file: tuple[int, int] | None  # device and inode
 
+    def prepare(self, part: Array) -> None:
+        """Make the pages of a part ready to be written, at once instead of one by one by every thread.
+
+        Where the file has no room for them that is an error here; a page fault would end the process.
+        """
+        low, high = byte_bounds(part)
+        if not sys.platform.startswith("linux") or high - low > 2 * part.nbytes:
+            return
+        try:
+            self._advise(_POPULATE_WRITE, part)
+        except OSError as error:
+            if error.errno == errno.EFAULT:
+                reason = "no room for the pages of `out`: the disk is full, or the file was made shorter"
+                raise OSError(errno.ENOSPC, reason) from None
+
     def release(self, part: Array) -> None:
         """Give the pages of a part back; a shared mapping keeps what was written to them."""
-        if hasattr(mmap, "MADV_DONTNEED") and part.size:
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._advise(mmap.MADV_DONTNEED, part)
+
+    def _advise(self, advice: int, part: Array) -> None:
+        if part.size:
             low, high = byte_bounds(part)
             start = low - self.address
             start -= start % mmap.PAGESIZE
-            self.memory.madvise(mmap.MADV_DONTNEED, start, high - self.address - start)
+            self.memory.madvise(advice, start, high - self.address - start)
 
     def span(self, part: Array) -> tuple[int, int]:
         """The bytes of the file that a part may reach, from the first to behind the last."""

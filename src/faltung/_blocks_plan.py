@@ -1,7 +1,8 @@
 """Which boxes: as large as the limit allows, in the order of the output's memory, none left out or repeated.
 
 Two shapes are tried and the one with the smaller predicted time is taken: whole rows, which read and write
-files in order, and boxes in proportion to the kernel, which read the fewest samples twice.
+files in order, and boxes in proportion to the kernel, which read the fewest samples twice. The shape does not
+depend on the number of threads; as many run as the limit has room for.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class Division(NamedTuple):
         for half in halves(box):
             yield from self._halves(half)
 
+    def threads(self, box: Box, wanted: int) -> int:
+        """As many as there is room for."""
+        room, each = self.limit - self.costs.bytes(box), self.costs.thread_bytes(box)
+        return wanted if each * (wanted - 1) <= room else max(1, 1 + int(room // max(each, 1)))
+
     @property
     def box_seconds(self) -> float:
         """Predicted time of one box."""
@@ -62,9 +68,9 @@ def divide(costs: Costs, limit: int | None, in_steps: bool) -> Division:
     FaltungValueError
         Not even a single output keeps to the limit.
     """
-    division = Division(costs, costs.how.out_shape)
-    if limit is not None and _most(costs) > limit:
-        division = _fitting(costs, limit)
+    division = Division(costs, costs.how.out_shape, inf if limit is None else limit)
+    if _most(costs) > division.limit:
+        division = _fitting(costs, int(division.limit))
     return _shortened(division) if in_steps else division
 
 
@@ -86,25 +92,35 @@ def _least(costs: Costs) -> float:
 
 
 def _fitting(costs: Costs, limit: int) -> Division:
-    """The fastest division: by the method asked for or, where that is open, direct; on all threads or one."""
+    """The fastest division, by the method asked for or, where that is open, by the direct one."""
     request = costs.how.request
-    methods = ("auto", "direct") if request.method == "auto" else (request.method,)
-    tried = [costs.variant(method, n) for n in sorted({1, costs.threads}) for method in methods]
+    tried = [costs, costs.variant("direct")] if request.method == "auto" else [costs]
     least = [_least(one) for one in tried]
     if min(least) > limit:
-        raise FaltungValueError(
-            f"`memory_limit` (={limit}) is too small: a single output takes {ceil(min(least))} bytes here; "
-            f"pass at least {ceil(min(least))}."
-        )
+        raise _too_small(costs, limit, min(least))
     divisions = []
     for one, needs in zip(tried, least, strict=True):
+        room = limit - limit // 4 if needs <= limit // 2 else limit  # a quarter for further threads
         if needs <= limit:
 
-            def fits(shape: Shape, one: Costs = one) -> bool:
-                return one.bytes(middle(one, shape)) <= limit
+            def fits(shape: Shape, one: Costs = one, room: int = room) -> bool:
+                return one.bytes(middle(one, shape)) <= room
 
             divisions += [Division(one, shape, limit) for shape in (_rows(one, fits), _blocks(one, fits))]
     return min(divisions, key=lambda division: division.seconds)
+
+
+def _too_small(costs: Costs, limit: int, least: float) -> Exception:
+    if least == inf:
+        return FaltungValueError(
+            f"`memory_limit` (={limit}) is too small for `method` {costs.how.request.method!r}; pass a "
+            "larger one, or `method='auto'`."
+        )
+    copy = " beside a copy of the result, for `out` overlaps an operand" if costs.reserved else ""
+    return FaltungValueError(
+        f"`memory_limit` (={limit}) is too small: a single output takes {ceil(least) - costs.reserved} bytes "
+        f"here{copy}; pass at least {ceil(least)}."
+    )
 
 
 def _shortened(division: Division) -> Division:

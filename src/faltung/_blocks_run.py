@@ -35,27 +35,25 @@ class Runner:
         samples: Array,
         kernel: Array,
         missing: Array | None,
-        workers: int | None,
         mapped: Mapping | None,
     ) -> None:
         self.how = how
         self.samples = samples
         self.kernel = kernel
         self.missing = missing
-        self.workers = workers
         self.mapped = mapped  # gives the pages of the samples back
         self._settled = lru_cache(maxsize=2)(self._settle)
 
-    def box(self, box: Box, out: Array | None) -> tuple[Array, Array | None]:
+    def box(self, box: Box, out: Array | None, workers: int | None) -> tuple[Array, Array | None]:
         """The outputs of a box, in `out` where it is given, and their weights where those are asked for."""
         try:
-            return self._compute(self.how, box, out)
+            return self._compute(self.how, box, out, workers)
         except (FaltungOverflowError, FaltungValueError) as error:
             if sizes(box) == self.how.out_shape:
                 raise
             raise self._first_failure(box) from error
 
-    def check(self, box: Box) -> None:
+    def check(self, box: Box, workers: int | None) -> None:
         """An error where a result of the box does not fit; nothing is written."""
         piece = cut(self.how, box)
         if self.how.exact and not self.how.request.missing:
@@ -63,7 +61,7 @@ class Runner:
             if choose_exact(how, prepared(piece.read(self.samples)), kernel).store in ("fits", "cast"):
                 self._release(piece)
                 return
-        self.box(box, None)
+        self.box(box, None, workers)
 
     def refuse_nan(self) -> None:
         """An error for a NaN among the taps and the samples that are there."""
@@ -80,13 +78,15 @@ class Runner:
                     self.mapped.release(part)
         refuse_nan(k=self.kernel)
 
-    def _compute(self, whole: Recipe, box: Box, out: Array | None) -> tuple[Array, Array | None]:
+    def _compute(
+        self, whole: Recipe, box: Box, out: Array | None = None, workers: int | None = 1
+    ) -> tuple[Array, Array | None]:
         piece = cut(whole, box)
         how, kernel, choice = self._settled(whole.request, piece.request, _ends(piece.taps))
         missing = None if self.missing is None else piece.read(self.missing)
         try:
             part = prepared(piece.read(self.samples))
-            return perform(how, part, kernel, missing, out, self.workers, choice)
+            return perform(how, part, kernel, missing, out, workers, choice)
         finally:
             self._release(piece)
 
@@ -119,7 +119,7 @@ class Runner:
             )
             return beyond(index, value, self.how.out_dtype, self._wide_enough())
         request = replace(self.how.request, result=np.dtype(np.float64))
-        y = float(self._compute(Recipe(request), box, None)[0].reshape(()))
+        y = float(self._compute(Recipe(request), box)[0].reshape(()))
         if not isfinite(y):
             return not_finite(index, y)
         rounded = int(np.rint(y))
@@ -129,7 +129,7 @@ class Runner:
 
     def _fails(self, box: Box) -> bool:
         try:
-            self._compute(self.how, box, None)
+            self._compute(self.how, box)
         except (FaltungOverflowError, FaltungValueError):
             return True
         return False

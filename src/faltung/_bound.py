@@ -47,8 +47,8 @@ def error_bound(
     """The bound for each output of a recipe on samples `x` and taps `k`, in units of the result.
 
     `block` holds the points of a spectral block along the convolved axes, in ascending order of the axes.
-    Where nothing is promised (a window with a sample that is not finite, sums beyond the type that sums,
-    results beyond their type) the bound is infinite.
+    Where nothing is promised the bound is infinite: a window with a sample that is not finite, a sum that the
+    type that sums, or a result that its own type might not hold.
     """
     if not how.size or (how.exact and is_integer(how.out_dtype)):
         return np.zeros(how.out_shape)
@@ -57,11 +57,10 @@ def error_bound(
         sizes = _sums_of_sizes(how, samples, taps, method)
         bound = _of_sums(how, samples, taps, sizes, method)
         if method == "spectral" and block and not how.exact:
-            double = how.double or precision == "highest"
-            nearby = largest_nearby(how, samples, block)
-            bound = bound + SPECTRAL_UNITS[double] * nearby * _per_output(how, taps)
+            bound = bound + _of_transforms(how, samples, taps, block, how.double or precision == "highest")
         bound = _of_store(how, x, k, sizes, bound)
-    return np.where(np.isfinite(bound), bound, np.inf)
+        ends = np.finfo(np.float64 if how.double or how.exact else np.float32).max
+        return np.where(sizes + bound < ends, bound, np.inf)
 
 
 def largest_nearby(how: Recipe, samples: Array, block: tuple[int, ...]) -> Array:
@@ -104,8 +103,7 @@ def _sums_of_sizes(how: Recipe, samples: Array, taps: Array, method: str) -> Arr
     total = sums.run(samples, taps, None, None)
     way = sums.choose(taps).way
     if way.method == "spectral":
-        nearby = largest_nearby(sums, samples, way.block)
-        total = total + SPECTRAL_UNITS[True] * nearby * _per_output(sums, taps)
+        total = total + _of_transforms(sums, samples, taps, way.block, True)
     return np.maximum(total, 0) * (1 + 2 * error_units(how.terms) * 2.0**-53)
 
 
@@ -127,8 +125,13 @@ def _of_sums(how: Recipe, samples: Array, taps: Array, sizes: Array, method: str
     n = how.terms + (len(how.lengths) if method == "separable" else 0)
     if how.double:
         return error_units(n) * 2.0**-53 * sizes + (n // 2 + 1) * 2.0**-1074
-    bound = error_units(n) * 2.0**-24 * sizes + n * 2.0**-150
-    return np.where(sizes + bound < np.finfo(np.float32).max, bound, np.inf)
+    return error_units(n) * 2.0**-24 * sizes + n * 2.0**-150
+
+
+def _of_transforms(how: Recipe, samples: Array, taps: Array, block: tuple[int, ...], double: bool) -> Array:
+    """What transforms add: c X Σ|k|, in an order that neither underflows nor overflows early."""
+    c, nearby, total = SPECTRAL_UNITS[double], largest_nearby(how, samples, block), _per_output(how, taps)
+    return np.where(nearby < 1, c * (nearby * total), c * nearby * total)
 
 
 def _of_store(how: Recipe, x: Array, k: Array, sizes: Array, bound: Array) -> Array:

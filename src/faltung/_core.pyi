@@ -68,6 +68,7 @@ class Correlation:
         method: int,
         terms: int,
         block: Sequence[int],
+        folded: bool,
         local: bool,
         keep: bool,
     ) -> None: ...

@@ -166,7 +166,13 @@ def check_result(wanted: object, natural_kind: int) -> DType | None:
 
 
 def works_in_double(a: Sample, k: Sample, natural: DType, result: DType) -> bool:
-    """Whether sums are taken in float64 rather than in float32 (half types are summed in float32)."""
+    """Whether sums are taken in float64 rather than in float32.
+
+    Half types are summed in float32, and so is what will be rounded to an integer of at most 16 bits.
+    """
+    small = all(s.weak or s.bits <= (32 if s.kind >= 2 else 16) for s in (a, k))
+    if small and is_integer(result) and result.itemsize <= 2 and max(a.kind, k.kind) >= 2:
+        return False
     if part(natural).itemsize > 4 or (
         not is_integer(result) and part(result).itemsize > 4 and not is_integer(natural)
     ):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 from numpy.typing import NDArray
 
 from . import _ways
+from ._missing import describe_missing
 from ._recipe import Recipe
 from ._ways import Choice, Refusal, Way
 
@@ -80,7 +81,7 @@ def explain(how: Recipe, k: Array, taken: Choice, why: str | None = None) -> Exp
             )
         extra = _direct_bytes(how) if way.method == "direct" else way.extra_bytes
         rows.append(Candidate(way.method, way.seconds, extra, _promise(how, way), reason, chosen))
-    return Explanation(title(how), tuple(rows), _details(how, taken.way))
+    return Explanation(title(how), tuple(rows), _details(how, taken.way) + describe_missing(how, k))
 
 
 def _why(how: Recipe) -> str:
@@ -90,7 +91,7 @@ def _why(how: Recipe) -> str:
 
 
 def _promise(how: Recipe, way: Way) -> str:
-    if how.exact:
+    if how.exact and not how.request.missing:
         return "exact"
     if way.method == "spectral":
         return "highest + 2^-44 X Σ|k|" if way.local else "high"

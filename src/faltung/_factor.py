@@ -25,6 +25,7 @@ from ._outer import Array, Term, growth, missing, outer, relative_error
 _GROWTH = 2.0  # largest Σ_r|u_r||v_r| / |k|: more would multiply the rounding of the passes
 _WHOLE = 2.0**53  # float64 holds every integer up to here
 _RANGE = 2.0**-960  # ratio of the smallest tap to the largest, below which products lose digits
+_COARSE = 1.0  # a unit for which plain products do
 _PROBE = 4  # rows and columns that are looked at first
 
 
@@ -45,7 +46,7 @@ class Factors:
     terms : tuple of tuple of array
         ``terms[r][axis]`` is a 1-D float64 array.
     error : float
-        Largest \|sum - k\| / (unit \|k\|) of all taps; inf where a tap of zero is not reproduced as zero.
+        No tap is further off: \|sum - k\| / (unit \|k\|), and taps of zero are zero.
     growth : float
         Largest Σ_r of absolute products / \|k\| of all taps; 1 for one term.
     """
@@ -60,7 +61,9 @@ class Factors:
         return all(bool((factor == np.rint(factor)).all()) for term in self.terms for factor in term)
 
 
-def split(taps: NDArray[Any], unit: float, max_terms: int = 3, *, tolerance: float = 4.0) -> Factors | None:
+def split(
+    taps: NDArray[Any], unit: float, max_terms: int = 3, *, tolerance: float | None = None
+) -> Factors | None:
     """The split with the fewest terms that keeps every tap, or None.
 
     Parameters
@@ -72,8 +75,8 @@ def split(taps: NDArray[Any], unit: float, max_terms: int = 3, *, tolerance: flo
         float32 adds one unit for each axis, times the growth.
     max_terms : int
         How many outer products to allow; no more than take fewer products than the kernel itself, but one.
-    tolerance : float
-        How far a tap may be off, in units of `unit` times the tap.
+    tolerance : float, optional
+        How far a tap may be off, in units of `unit` times the tap; by default 4 for every product in a term.
 
     Returns
     -------
@@ -92,6 +95,8 @@ def split(taps: NDArray[Any], unit: float, max_terms: int = 3, *, tolerance: flo
     if taps.dtype.kind not in "iuf" or not taps.size or not taps.ndim:
         return None
     k = taps.astype(np.float64, order="C")
+    if tolerance is None:
+        tolerance = 4.0 * max(1, k.ndim - 1)
     peak = float(max(k.max(), -k.min()))
     if not isfinite(peak) or (taps.dtype.kind != "f" and peak >= _WHOLE):
         return None
@@ -114,8 +119,11 @@ def split(taps: NDArray[Any], unit: float, max_terms: int = 3, *, tolerance: flo
         return _scaled(found, 0 if whole else exponent)
 
 
-def _split(k: Array, allowed: int, goal: _Goal) -> Factors | None:
-    """`split` without the scaling, of taps that are neither all zero nor out of range."""
+def _split(k: Array, allowed: int, goal: _Goal, inner: bool = False) -> Factors | None:
+    """`split` without the scaling, of taps that are neither all zero nor out of range.
+
+    One term of an `inner` slice is taken as it comes: the kernel's own measure judges, and betters, it too.
+    """
     if k.ndim == 1:
         return Factors(((k,),), 0.0, 1.0)
     for axis in range(k.ndim):
@@ -123,14 +131,14 @@ def _split(k: Array, allowed: int, goal: _Goal) -> Factors | None:
         corners = _corner_rows(rows, allowed, 1e3 * goal.tolerance * goal.unit)
         if corners is None:
             return None  # the rank of any unfolding bounds the number of terms
-        found = _from_rows(k, axis, rows, corners, allowed, goal)
+        found = _from_rows(k, axis, rows, corners, allowed, goal, inner and len(corners) == 1)
         if found is not None or (len(corners) == 1 and k.ndim == 2):
             return found
     return None
 
 
 def _from_rows(
-    k: Array, axis: int, rows: Array, corners: list[int], allowed: int, goal: _Goal
+    k: Array, axis: int, rows: Array, corners: list[int], allowed: int, goal: _Goal, inner: bool
 ) -> Factors | None:
     """The split with slices of the kernel across `axis`, which are split in their turn."""
     basis = rows[corners]
@@ -142,15 +150,19 @@ def _from_rows(
     terms: list[Term] = []
     spare = allowed - len(corners)
     for row, column in zip(basis, coefficients.T, strict=True):
-        inner = _split(row.reshape(k.shape[:axis] + k.shape[axis + 1 :]), 1 + spare, goal)
-        if inner is None:
+        part = _split(row.reshape(k.shape[:axis] + k.shape[axis + 1 :]), 1 + spare, goal, True)
+        if part is None:
             return None
-        spare -= len(inner.terms) - 1
-        terms += [(*term[:axis], column, *term[axis:]) for term in inner.terms]
+        spare -= len(part.terms) - 1
+        terms += [(*term[:axis], column, *term[axis:]) for term in part.terms]
+    if inner and len(terms) == 1:
+        return Factors(tuple(terms), 0.0, 1.0)
     if not goal.whole:
         return _refined(k, terms, goal)
-    exact = _measured(k, [tuple(np.rint(factor) for factor in term) for term in terms], goal.unit)
-    return exact if exact.error == 0 and exact.growth <= _GROWTH else None
+    whole = [tuple(np.rint(factor) for factor in term) for term in terms]
+    size = growth(k, whole)
+    exact = size <= _GROWTH and not missing(k, whole, _COARSE).any()  # integers have exact products
+    return Factors(tuple(whole), 0.0, size) if exact else None
 
 
 def _probe(k: Array, allowed: int, floor: float) -> bool:
@@ -254,22 +266,32 @@ def _least_squares(weights: Array, basis: Array, target: Array, live: NDArray[np
 
 def _refined(k: Array, terms: list[Term], goal: _Goal) -> Factors | None:
     """The terms after a few steps that each adjust the factors of one axis to all taps, if they then hold."""
-    best = _measured(k, terms, goal.unit)
-    for step in range(2 * k.ndim):
-        if best.error <= goal.tolerance / 2 or best.growth > 2 * _GROWTH:
-            break
-        terms = _adjusted(k, terms, goal.unit, step % k.ndim)
-        found = _measured(k, terms, goal.unit)
-        if found.error < best.error:
-            best = found
-    return best if best.error <= goal.tolerance and best.growth <= _GROWTH else None
+    for step in range(3 * k.ndim):
+        size = growth(k, terms)
+        if size > 2 * _GROWTH:
+            return None
+        plain = step < k.ndim  # as cheap as it can be at first
+        misses = missing(k, terms, _COARSE if plain else goal.unit)
+        if plain and not misses.any():
+            plain, misses = False, missing(k, terms, goal.unit)  # boxes and the like: there may be no error
+        error = relative_error(k, misses) + (_plain_rounding(k, terms, size) if plain else 0)
+        if error <= goal.tolerance * goal.unit and size <= _GROWTH:
+            return Factors(tuple(terms), error / goal.unit, size)
+        terms = _adjusted(k, terms, misses, goal.unit, step % k.ndim)
+    return None
 
 
-def _adjusted(k: Array, terms: list[Term], unit: float, axis: int) -> list[Term]:
+def _plain_rounding(k: Array, terms: list[Term], size: float) -> float:
+    """What plain products and sums add to the error; the difference of two near numbers is exact."""
+    sums = len(terms) * (1 + size) if len(terms) > 1 else 0
+    return ((k.ndim - 1) * size + sums) * 2.0**-53
+
+
+def _adjusted(k: Array, terms: list[Term], misses: Array, unit: float, axis: int) -> list[Term]:
     """The terms with better factors along `axis`: halfway between the extreme errors, or by least squares."""
     rows = _unfolded(k, axis)
     weights = np.where(rows != 0, 1 / rows, 0)
-    relative = _unfolded(missing(k, terms, unit), axis) * weights
+    relative = _unfolded(misses, axis) * weights
     if len(terms) == 1:
         middle = (relative.max(axis=1) + relative.min(axis=1)) / 2
         factors = [terms[0][axis] * (1 + middle)]
@@ -281,13 +303,6 @@ def _adjusted(k: Array, terms: list[Term], unit: float, axis: int) -> list[Term]
             current = _without_noise(current + step, basis, np.abs(rows), unit)
         factors = list(np.ascontiguousarray(current.T))
     return [(*term[:axis], new, *term[axis + 1 :]) for term, new in zip(terms, factors, strict=True)]
-
-
-def _measured(k: Array, terms: list[Term], unit: float) -> Factors:
-    """The terms with their error and growth."""
-    size = growth(k, terms)
-    error = relative_error(k, missing(k, terms, unit)) / unit if isfinite(size) else inf
-    return Factors(tuple(terms), error if isfinite(error) else inf, size)
 
 
 def _unfolded(k: Array, axis: int) -> Array:

@@ -33,9 +33,14 @@ def _masked(result: Array) -> Any:
 
 def own_mask(value: Any) -> NDArray[np.bool_] | None:
     """The mask that an array brings, of its shape; None for arrays that have none."""
-    if not isinstance(value, np.ma.MaskedArray):
+    if type(value) is np.ndarray:
         return None
-    return np.ma.getmaskarray(value)
+    if isinstance(value, np.ma.MaskedArray):
+        return np.ma.getmaskarray(value)
+    mask = getattr(value, "mask", None)  # astropy's masked arrays and images
+    if isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == np.shape(value):
+        return np.asarray(mask)
+    return None
 
 
 def to_array(name: str, value: Any, masked: bool = False) -> tuple[Array, bool, Restore]:
@@ -47,9 +52,9 @@ def to_array(name: str, value: Any, masked: bool = False) -> tuple[Array, bool, 
         return value, False, _numpy
     if isinstance(value, Kernel):
         return value.taps, True, _numpy
-    if isinstance(value, np.ma.MaskedArray):
-        if masked:
-            return np.asarray(value), False, _masked
+    if isinstance(value, np.ma.MaskedArray) and masked:
+        return np.asarray(value), False, _masked
+    if not masked and own_mask(value) is not None:
         raise FaltungTypeError(
             f"`{name}` is a masked array, and its mask would be ignored; pass `{name}.filled(...)` for "
             f"values to use there, or `np.asarray({name})` to ignore the mask."

@@ -24,7 +24,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 
 def find_mask(a: Any, mask: Any, samples: Array) -> Mask | None:
-    """Where samples are missing, of the shape of `samples`: the call's `mask`, a masked array's own, or both."""
+    """Where samples are missing (shaped as `samples`): the call's `mask`, a masked array's own, or both."""
     own = own_mask(a)
     if mask is None:
         return own
@@ -77,11 +77,14 @@ def _in_blocks(
     """Blocks of outputs, one after the other: what is between the convolutions stays in cache."""
     request = how.request
     whole = Weighted(how, k, workers)
-    in_place = out is not None and out.dtype == whole.dtype and out.flags.c_contiguous and out.flags.aligned
-    y = out if in_place and not _touches(out, a, k, mask) else np.empty(how.out_shape, whole.dtype)
+    y = np.empty(how.out_shape, whole.dtype)
+    if out is not None and _like(out, y) and not _touches(out, a, k, mask):
+        y = out
     weight = np.empty(how.out_shape, weight_dtype(how)) if request.return_weight else None
     if request.nan_policy == "raise":
         refuse_nan(a=without(a, mask), k=k)
+    if request.precision != "highest":  # the plan's method may not be precise enough
+        choice = None
     if whole.spectral or how.size <= MISSING_BLOCK:
         _, shares = whole.run(without(a, mask), mask, y, weight is not None, choice)
         if weight is not None and shares is not None:
@@ -158,6 +161,10 @@ def _stored(how: Recipe, y: Array, out: Array | None, workers: int | None) -> Ar
         dilation=(1,) * len(axes), method="direct", nan_policy="propagate", missing=False, double_taps=False,
     )  # fmt: skip
     return recipe(rounding).run(y, one, out, workers)
+
+
+def _like(out: Array, y: Array) -> bool:
+    return out.dtype == y.dtype and out.flags.c_contiguous and out.flags.aligned
 
 
 def _touches(out: Array, *others: Array) -> bool:

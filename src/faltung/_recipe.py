@@ -141,7 +141,7 @@ class Recipe:
         return _core.Correlation(
             axes, batch, CODES[types[0]], CODES[types[1]], CODES[types[2]], _COMPUTE[compute],
             self.complex[0], both, both and not r.flip, zero_fill, _STORE[store], r.fill, offset,
-            _METHOD[way.method], way.terms, way.block, way.local, keep,
+            _METHOD[way.method], way.terms, way.block, way.folded, way.local, keep,
         )  # fmt: skip
 
     @cached_property

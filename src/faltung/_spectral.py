@@ -17,11 +17,30 @@ from . import _tuning
 Shape = tuple[int, ...]
 
 
+class Work(NamedTuple):
+    """What is to be tiled: outputs of stride 1 and reach an axis; lines of the batch, of them side by side.
+
+    `item` is the size of a real number in a transform, `lanes` of them fill a vector; real data go in pairs.
+    """
+
+    outputs: Shape
+    reach: Shape
+    batch: int
+    channels: int
+    item: int
+    pairs: bool
+    lanes: int
+
+
 class Blocks(NamedTuple):
-    """A tiling: points of a block an axis, transforms, predicted seconds, bytes a thread, a spectrum's."""
+    """A tiling: points of a block and of all transforms, seconds, bytes a thread and of the kernel's spectrum.
+
+    `folded`: a block along one axis is a matrix that fills the lanes; else, along one axis, a lane holds it.
+    """
 
     block: Shape
-    transforms: int
+    folded: bool
+    points: int  # of all transforms
     seconds: float
     spectrum_seconds: float
     scratch: int
@@ -29,47 +48,42 @@ class Blocks(NamedTuple):
 
 
 @lru_cache(maxsize=_tuning.CACHED_CALLS)
-def choose_blocks(
-    outputs: Shape, reach: Shape, batch: int, item: int, packs: bool, lanes: int, limit: int
-) -> Blocks | None:
-    """The cheapest tiling of `outputs` (of stride 1, one an axis); None where no block fits in `limit` bytes.
-
-    `item` is the size of a real number of the transform; real data go in pairs (`packs`), `lanes` at once.
-    """
+def choose_blocks(work: Work, most: int) -> Blocks | None:
+    """The cheapest tiling; None where no block fits in `most` bytes."""
     best = None
-    for block in _candidates(outputs, reach, lanes):
-        found = tiling(block, outputs, reach, batch, item, packs, lanes)
-        if found.scratch <= limit and (best is None or found.seconds < best.seconds):
-            best = found
+    for block in _candidates(work.outputs, work.reach, work.lanes):
+        for folded in (False, True)[: 3 - min(len(block), 2)]:
+            found = tiling(work, block, folded)
+            if found.scratch <= most and (best is None or found.seconds < best.seconds):
+                best = found
     return best
 
 
-def side_by_side(block: Shape, item: int, lanes: int) -> bool:
-    """Whether blocks lie side by side, each whole in one lane; else a block fills all lanes."""
-    return len(block) == 1 and 2 * item * lanes * block[0] <= _tuning.LANES_BYTES
-
-
-def tiling(
-    block: Shape, outputs: Shape, reach: Shape, batch: int, item: int, packs: bool, lanes: int
-) -> Blocks:
+def tiling(work: Work, block: Shape, folded: bool) -> Blocks:
     """The cost of tiling by blocks of one size."""
     points = prod(block)
-    blocks = batch * prod(ceil(n / (b - r + 1)) for n, b, r in zip(outputs, block, reach, strict=True))
-    transforms = ceil(blocks / 2) if packs else blocks
-    rate = _tuning.SPECTRAL_POINT[item]
-    together = side_by_side(block, item, lanes)
-    width = lanes if together else 1
-    scratch = 2 * item * points * width
-    if together:
-        transforms = ceil(transforms / lanes) * lanes
-        each = rate["lanes"] + rate["lanes_log"] * log2(points)
+    blocks = prod(ceil(n / (b - r + 1)) for n, b, r in zip(work.outputs, block, work.reach, strict=True))
+    halves = 2 if work.pairs else 1
+    in_lanes = len(block) == 1 and not folded
+    constant, doubling, far = _tuning.SPECTRAL_POINT[work.item][
+        "lanes" if in_lanes else "folded" if folded else "block"
+    ]
+    if in_lanes:
+        slots = halves * work.lanes
+        if work.channels >= work.lanes:
+            groups = blocks * (work.batch // work.channels) * ceil(work.channels / slots)
+        else:
+            groups = ceil(blocks * work.batch / slots)
+        total, width, strip = groups * work.lanes * points, work.lanes, 0
     else:
-        each = rate["block"] + rate["block_log"] * log2(points)
-        if scratch > _tuning.SPECTRAL_CACHE:
-            each += rate["far"]
-    seconds = transforms * points * each + _tuning.SPECTRAL_SECONDS
-    kernel = points * width * each / 2
-    return Blocks(block, transforms, seconds, kernel, scratch, 2 * item * points)
+        total, width = ceil(blocks * work.batch / halves) * points, 1
+        strip = 2 * round(sqrt(points)) if folded else points // block[-1]
+    scratch = 2 * work.item * (points * width + 2 * work.lanes * strip)
+    each = constant + doubling * log2(points) + (far if scratch > _tuning.SPECTRAL_CACHE else 0)
+    return Blocks(
+        block, folded, total, total * each + _tuning.SPECTRAL_SECONDS, points * width * each / 2, scratch,
+        2 * work.item * points,
+    )  # fmt: skip
 
 
 def _candidates(outputs: Shape, reach: Shape, lanes: int) -> Iterator[Shape]:

@@ -44,15 +44,14 @@ SEPARABLE_TAP = {
     8: {"pass": 2.0e-10, "tap": 2.0e-11, "store": 2.0e-10},
 }
 
-# Spectral, seconds of one thread a point of a complex block for forward, multiply and inverse: a constant and
-# a part for each doubling, where lanes hold blocks side by side and where a block fills them; more where it
-# outgrows the cache. By the bytes of a real number of the transform.
-LANES_BYTES = 1 << 20
+# Spectral, seconds of one thread a point of a complex block (forward, multiply, inverse): a constant, a part for
+# each doubling, and more where the working memory outgrows the cache; by the bytes of a real number in a
+# transform, for blocks in lanes, lines folded to a matrix, and blocks along several axes.
 SPECTRAL_CACHE = 3 << 19
 SPECTRAL_SECONDS = 3e-6
 SPECTRAL_POINT = {
-    4: {"lanes": 0.6e-9, "lanes_log": 0.15e-9, "block": 1.2e-9, "block_log": 0.2e-9, "far": 1.0e-9},
-    8: {"lanes": 1.2e-9, "lanes_log": 0.3e-9, "block": 2.4e-9, "block_log": 0.4e-9, "far": 2.0e-9},
+    4: {"lanes": (1.7e-9, 5e-11, 1e-9), "folded": (2.5e-9, 5e-11, 1e-9), "block": (2.5e-9, 6e-11, 1e-9)},
+    8: {"lanes": (2.5e-9, 9e-11, 2e-9), "folded": (3.0e-9, 2e-10, 2e-9), "block": (2.5e-9, 2.5e-10, 1.5e-9)},
 }
 
 # Missing data: outputs of a block between whose convolutions all stays in cache, and of a strip of elementwise
@@ -62,8 +61,9 @@ MISSING_STRIP = 1 << 14
 THIN_WEIGHT = 2.0**-8
 THIN_BOX = 2048
 
-# Block by block: seconds of a box where somebody waits for progress, bytes a second that pages of mapped files come
-# and go at, and samples looked at in one go for NaN.
+# Block by block: seconds of a box where somebody waits for progress, how often rows may read a sample before other
+# boxes are tried, bytes a second that pages of mapped files come and go at, bytes looked at in one go for NaN.
 BLOCK_SECONDS = 0.1
+FEW_REREADS = 1.1
 MAP_RATE = 12e9
 LOOK_BYTES = 1 << 20

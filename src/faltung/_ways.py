@@ -18,7 +18,7 @@ from ._dtype import integer_range, is_integer
 from ._errors import FaltungValueError
 from ._factor import Factors, split
 from ._precision import error_units
-from ._spectral import Blocks, choose_blocks, rounds_to_exact, side_by_side
+from ._spectral import Blocks, Work, choose_blocks, rounds_to_exact
 
 if TYPE_CHECKING:
     from ._recipe import Recipe
@@ -27,7 +27,6 @@ Array: TypeAlias = NDArray[Any]
 
 LANES = {"avx512": 64, "avx2": 32, "baseline": 16}  # bytes of a vector
 MAX_TERMS = 3
-_READY = False
 
 
 class Way(NamedTuple):
@@ -39,6 +38,7 @@ class Way(NamedTuple):
     extra_bytes: int  # a thread
     terms: int = 1
     block: tuple[int, ...] = ()
+    folded: bool = False
     local: bool = False
     spectrum: int = 0  # bytes, once
 
@@ -66,6 +66,8 @@ def choose(how: Recipe, k: Array, keep: bool = False) -> Choice:
         The method asked for cannot compute this, or not to the precision.
     """
     asked = how.request.method
+    if not how.size:
+        return Choice(plain(how, "direct"))
     if asked == "auto":
         return _fastest(how, k, keep)
     if asked == "separable":
@@ -86,7 +88,7 @@ def _fastest(how: Recipe, k: Array, keep: bool) -> Choice:
     other = spectral(how, k, keep)
     if isinstance(other, Choice) and other.way.seconds < best.way.seconds:
         best = other
-    if _READY and may_separate(how) and separable_seconds(how, 1) < best.way.seconds - _tuning.SPLIT_SECONDS:
+    if may_separate(how) and separable_seconds(how, 1) < best.way.seconds - _tuning.SPLIT_SECONDS:
         factored = separable(how, k)
         if isinstance(factored, Choice) and factored.way.seconds < best.way.seconds:
             best = factored
@@ -224,8 +226,8 @@ def spectral(how: Recipe, k: Array, keep: bool = False) -> Choice | Refusal:
             return Refusal("spectral", reason)
     seconds = _tuning.CALL_SECONDS + tiling.seconds + (0 if keep else tiling.spectrum_seconds)
     way = Way(
-        "spectral", "f64" if double else "f32", seconds, tiling.scratch, 1, tiling.block, double,
-        tiling.spectrum,
+        "spectral", "f64" if double else "f32", seconds, tiling.scratch, 1, tiling.block, tiling.folded,
+        double, tiling.spectrum,
     )  # fmt: skip
     return Choice(way)
 
@@ -242,22 +244,32 @@ def blocks(how: Recipe) -> Blocks | None:
         return None
     order = sorted(range(len(request.axes)), key=request.axes.__getitem__)  # as the core orders axes
     long = [i for i in order if spec.kernel_size[i] > 1] or order[-1:]  # the others are a batch
-    ones = tuple((spec.output_size[i] - 1) * request.stride[i] + 1 for i in long)
-    reach = tuple((spec.kernel_size[i] - 1) * request.dilation[i] + 1 for i in long)
     item = 8 if spectral_double(how) else 4
-    lanes = LANES[_core.isa()] // item
-    batch = how.size // prod(spec.output_size[i] for i in long)
-    limit = max(_tuning.LEAST_SCRATCH, how.size * how.out_dtype.itemsize // 4)  # two threads: half the output
-    found = choose_blocks(ones, reach, batch, item, not how.complex[0], lanes, limit)
+    work = Work(
+        outputs=tuple((spec.output_size[i] - 1) * request.stride[i] + 1 for i in long),
+        reach=tuple((spec.kernel_size[i] - 1) * request.dilation[i] + 1 for i in long),
+        batch=how.size // prod(spec.output_size[i] for i in long),
+        channels=_channels(how, max(request.axes[i] for i in long)),
+        item=item,
+        pairs=not how.complex[0],
+        lanes=LANES[_core.isa()] // item,
+    )
+    most = max(_tuning.LEAST_SCRATCH, how.size * how.out_dtype.itemsize // 4)  # two threads: half the output
+    found = choose_blocks(work, most)
     if found is None or len(long) == len(order):
         return found
     points = dict(zip(long, found.block, strict=True))
     return found._replace(block=tuple(points.get(i, 1) for i in order))
 
 
+def _channels(how: Recipe, last: int) -> int:
+    """Lines that lie side by side in the result, behind the last convolved axis."""
+    return prod(how.out_shape[last + 1 :])
+
+
 def _why_not_exact(how: Recipe, k: Array, tiling: Blocks) -> str | None:
-    if is_integer(k.dtype) and k.dtype.itemsize <= 4 and how.request.dtype.itemsize <= 4:
-        taps = np.abs(k.astype(np.float64))
+    if is_integer(k.dtype) and how.request.dtype.itemsize <= 4:
+        taps = np.abs(k.astype(np.float64))  # beyond 2^53 the sum alone is too large
         largest = _largest_sample(how)
         if rounds_to_exact(tiling.block, largest, float(taps.sum()), float(np.sqrt((taps * taps).sum()))):
             return None
@@ -266,7 +278,6 @@ def _why_not_exact(how: Recipe, k: Array, tiling: Blocks) -> str | None:
 
 def layout(way: Way) -> str:
     """How the blocks of a spectral way lie in the vectors."""
-    item = 8 if way.compute == "f64" else 4
-    if side_by_side(way.block, item, LANES[_core.isa()] // item):
-        return "lanes hold blocks side by side"
-    return "a block at a time" if len(way.block) > 1 else "a block at a time, in four steps"
+    if way.folded:
+        return "a block at a time, in four steps"
+    return "a lane holds a block" if sum(n > 1 for n in way.block) < 2 else "a block at a time"

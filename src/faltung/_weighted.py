@@ -49,7 +49,7 @@ class Sums(NamedTuple):
     moved: Array | None  # the sum of k (1 - m); None: it is `gone`, or -`gone`
     gone: Array  # the sum of |k| (1 - m)
     met: Array | None  # the sum of |k| m, where `gone` is more than half
-    count: Array | None  # of taps that meet missing samples, where `gone` may be noise
+    hits: Array | None  # how many taps meet missing samples, where `gone` may be noise
     total: Array  # the sum of |k|
     taps: Array  # how many are not 0
 
@@ -71,7 +71,7 @@ class Weighted:
         self.k, self.sizes = k, _magnitudes(k, self.real)
         self.taps = k if is_integer(k.dtype) else k.astype(self.complex if k.dtype.kind == "c" else self.real)
         self.open = fill_is_missing(how.request)
-        self.least = how.request.min_valid - error_units(how.terms) * np.finfo(self.real).eps / 2
+        self.least = how.request.min_valid - error_units(how.terms) * (2.0**-53 if double else 2.0**-24)
 
         # One over the weight magnifies errors: always the best precision.
         request = replace(
@@ -99,8 +99,10 @@ class Weighted:
 
         self.total = self._at_outputs(self.sizes, self.real)
         self.total = np.where(self.total == 0, self.real.type(1), self.total)  # all 0: nothing can be missing
-        sides = ((self.of_y, k), (self.of_gone, self.sizes), (self.of_mean, self.sizes), (self.of_moved, self.taps))
-        self.spectral = any(side and side.choose(taps).way.method == "spectral" for side, taps in sides)
+        kernels = {self.of_y: k, self.of_gone: self.sizes, self.of_mean: self.sizes, self.of_moved: self.taps}
+        self.spectral = any(
+            side is not None and side.choose(taps).way.method == "spectral" for side, taps in kernels.items()
+        )
 
     def run(
         self, a: Array, mask: Mask, out: Array | None, weigh: bool, choice: Choice | None = None
@@ -130,7 +132,7 @@ class Weighted:
             return side.run(samples, taps, None, self.workers).reshape(-1) if side else None
 
         gone = self.of_gone.run(mask, self.sizes, None, self.workers).reshape(-1)
-        met = count = None
+        met = hits = None
         if bool((gone > self.total / 2).any()):
             request = replace(self.of_gone.request, fill=np.bool_(not self.open).tobytes())
             met = flat(recipe(request), ~mask, self.sizes)
@@ -139,12 +141,12 @@ class Weighted:
             request = replace(
                 self.of_gone.request, kernel_dtype=hit.dtype, result=_COUNT, overflow="wrap", method="auto"
             )
-            count = flat(recipe(request), mask, hit)
+            hits = flat(recipe(request), mask, hit)
         mean, moved = flat(self.of_mean, a, self.sizes), flat(self.of_moved, mask, self.taps)
         # Last, for it may write to the caller's array.
         y = self.of_y.run(a, self.k, out, self.workers, choice).reshape(-1)
         taps = self._at_outputs(self.sizes != 0, _COUNT)
-        return Sums(y, mean, moved, gone, met, count, self.total, taps)
+        return Sums(y, mean, moved, gone, met, hits, self.total, taps)
 
     def _finish(self, sums: Sums, weight: Array | None, at: slice) -> None:
         """Turns N into the result and fills in the weight, for some of the outputs."""
@@ -153,18 +155,17 @@ class Weighted:
         met = total - gone
         if sums.met is not None:
             met = np.where(gone > total / 2, sums.met[at], met)
-        if sums.count is not None:
-            full, none = sums.count[at] == 0, sums.count[at] == taps
+        if sums.hits is not None:
+            full, none = sums.hits[at] == 0, sums.hits[at] == taps
             gone = np.where(full, 0, np.maximum(gone, 0))
             met = np.where(full, total, np.where(none, 0, np.clip(met, 0, total)))
+            y[none] = np.nan
         if sums.mean is not None and sums.moved is not None:
             rest = _by_parts(np.multiply, _by_parts(np.divide, sums.mean[at], met), sums.moved[at])
             rest[gone == 0] = 0  # also where the mean is infinite
             y += rest
         else:
             y[...] = _by_parts(np.multiply, y, total / met)
-        if sums.count is not None:
-            y[none] = np.nan
         if not self.finite:
             y[gone != 0] = met[gone != 0] = np.nan
         if weight is not None:
@@ -188,7 +189,8 @@ class Weighted:
         """The sum of a kernel's taps: one number, or one for every output where kernels differ."""
         request = self.how.request
         along = tuple(i for i, axis in enumerate(request.kernel_axes) if axis in request.axes)
-        sums: Array = np.asarray(k.sum(axis=along, dtype=np.longdouble, keepdims=len(along) < k.ndim)).astype(dtype)
+        sums: Array = k.sum(axis=along, dtype=np.longdouble, keepdims=len(along) < k.ndim)
+        sums = np.asarray(sums).astype(dtype)
         return sums if sums.ndim == 0 else np.broadcast_to(sums, self.how.out_shape).reshape(-1)
 
 
@@ -212,7 +214,8 @@ def _magnitudes(k: Array, real: DType) -> Array:
     if k.dtype.kind in "bu":
         return k.view(np.uint8) if k.dtype.kind == "b" else k
     if k.dtype.kind == "i":
-        return np.abs(k).view(f"u{k.dtype.itemsize}")  # right for the least number too
+        sizes: Array = np.abs(k).view(f"u{k.dtype.itemsize}")  # right for the least number too
+        return sizes
     with np.errstate(over="ignore"):
         wide = np.result_type(real, np.complex64) if k.dtype.kind == "c" else real
         sizes = np.abs(k.astype(wide)).astype(real)

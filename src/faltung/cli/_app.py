@@ -48,6 +48,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         status = app(args=list(arguments), prog_name="faltung", standalone_mode=False)
         sys.stdout.flush()
+        if status == 130:  # typer has met Ctrl-C first
+            complain("stopped")
     except KeyboardInterrupt:
         complain("stopped")
         return 130

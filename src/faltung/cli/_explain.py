@@ -20,16 +20,21 @@ def show_plan(samples: Samples, spec: KernelSpec, options: Options, console: Con
     """Print the plan of ``faltung filter`` as a table, followed by the library's own explanation."""
     console = console or Console()
     shape, axis = samples.values.shape, samples.axes[0]
-    dtype = work_dtype(samples.values, spec)
+    limited = options.memory_limit is not None
+    dtype = samples.dtype if limited else work_dtype(samples.values, spec)
     result = list(shape)
     for position, (lo, hi) in zip(samples.axes, margins(spec.shape, options.mode), strict=True):
         result[position] += lo + hi
-    parts = blocks(
-        shape[axis],
-        spec.shape[0],
-        options,
-        math.prod(result) // max(1, result[axis]),
-        math.prod(spec.shape) * len(spec.kernels),
+    parts = (
+        []
+        if limited
+        else blocks(
+            shape[axis],
+            spec.shape[0],
+            options,
+            math.prod(result) // max(1, result[axis]),
+            math.prod(spec.shape) * len(spec.kernels),
+        )
     )
     facts = Table(box=box.SIMPLE, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     facts.add_column(style="bold")
@@ -44,10 +49,13 @@ def show_plan(samples: Samples, spec: KernelSpec, options: Options, console: Con
     facts.add_row("result", f"{_size(result)}  {samples.dtype or 'data type by the library'}")
     if len(parts) > 1:
         facts.add_row("blocks", f"{len(parts)} of {parts[0].stop - parts[0].start} rows")
+    if limited:
+        facts.add_row("memory limit", f"{options.memory_limit:,} bytes")
     console.print(facts)
     first = list(shape)
-    source = parts[0].source
-    first[axis] = len(range(shape[axis])[source]) if isinstance(source, slice) else source.size
+    if parts:
+        source = parts[0].source
+        first[axis] = len(range(shape[axis])[source]) if isinstance(source, slice) else source.size
     make = fl.plan_correlate if options.correlate else fl.plan_convolve
     plan = make(
         tuple(first),

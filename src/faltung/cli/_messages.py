@@ -68,3 +68,17 @@ def duration(seconds: float) -> str:
 
 def _three(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def share(count: int, total: int) -> str:
+    """Return a percentage that is never shown as 0 or as 100 unless it is.
+
+    >>> share(0, 10), share(1, 10**6), share(123, 1000), share(999_999, 10**6)
+    ('0 %', '<0.01 %', '12.3 %', '>99.9 %')
+    """
+    percent = 100 * count / total
+    if count in (0, total):
+        return f"{percent:.0f} %"
+    if percent < 0.01:
+        return "<0.01 %"
+    return ">99.9 %" if percent > 99.9 else f"{percent:.2g} %" if percent < 10 else f"{percent:.1f} %"

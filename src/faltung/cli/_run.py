@@ -12,7 +12,7 @@ So memory stays small, progress is real, and the values are those of one call.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ from faltung.cli._kernel import KernelSpec
 from faltung.cli._messages import InputError
 from faltung.cli._samples import Margins, Samples, result_limits, to_limits
 
+TOO_WIDE = (
+    "the sums may need more than 64 bits, which --abs, --offset and edges cannot have; add --dtype float64"
+)
 BLOCK_VALUES = 4_000_000
 """Results a block: 32 MB in float64."""
 BLOCK_WORK = 2_000_000_000
@@ -40,6 +43,7 @@ class Options:
     absolute: bool = False
     offset: float = 0.0
     workers: int | None = None
+    memory_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,15 +105,7 @@ def filter_samples(
 ) -> Result:
     """Filter `samples` with the kernel of `spec`; `progress` hands the blocks through one by one."""
     axis = samples.axes[0]
-    changes = margins(spec.shape, options.mode)
-    shape = list(samples.values.shape)
-    for position, (lo, hi) in zip(samples.axes, changes, strict=True):
-        shape[position] += lo + hi
-        if shape[position] < 1:
-            raise InputError(
-                f"`--mode` (='valid') leaves nothing: the kernel spans {_size(spec.shape)}, the data "
-                f"{_size(samples.values.shape[a] for a in samples.axes)}; use --mode same"
-            )
+    shape, changes = result_shape(samples, spec, options)
     row_values = math.prod(shape) // shape[axis]
     taps = math.prod(spec.shape) * len(spec.kernels)
     result: NDArray[Any] | None = None
@@ -129,6 +125,20 @@ def filter_samples(
     return Result(result, changes, below, above)
 
 
+def result_shape(samples: Samples, spec: KernelSpec, options: Options) -> tuple[tuple[int, ...], Margins]:
+    """Return the shape of the result and how much every axis grew."""
+    changes = margins(spec.shape, options.mode)
+    shape = list(samples.values.shape)
+    for position, (lo, hi) in zip(samples.axes, changes, strict=True):
+        shape[position] += lo + hi
+        if shape[position] < 1:
+            raise InputError(
+                f"`--mode` (='valid') leaves nothing: the kernel spans {_size(spec.shape)}, the data "
+                f"{_size(samples.values.shape[a] for a in samples.axes)}; use --mode same"
+            )
+    return tuple(shape), changes
+
+
 def _size(sizes: Iterable[int]) -> str:
     return " x ".join(map(str, sizes))
 
@@ -137,9 +147,16 @@ def _along(axis: int, index: slice | NDArray[np.intp]) -> tuple[Any, ...]:
     return (slice(None),) * axis + (index,)
 
 
-def _convolved(
-    part: NDArray[Any], samples: Samples, kernel: Any, options: Options, dtype: Any, overflow: str = "raise"
+def convolved(
+    part: NDArray[Any],
+    samples: Samples,
+    kernel: Any,
+    options: Options,
+    dtype: Any,
+    overflow: str = "raise",
+    **more: Any,
 ) -> NDArray[Any]:
+    """Return the response to one kernel, by the library's convolution or correlation."""
     operation = fl.correlate if options.correlate else fl.convolve
     result = operation(
         part,
@@ -150,6 +167,7 @@ def _convolved(
         dtype=dtype,
         overflow=overflow,
         workers=options.workers,
+        **more,
     )
     return np.asarray(result)
 
@@ -159,15 +177,26 @@ def _filtered(
 ) -> tuple[NDArray[Any], int, int]:
     """Return the `kept` part of the result of one block, and how many values were cut below and above."""
     dtype = work_dtype(part, spec)
-    target, limits = samples.dtype, samples.limits
-    if dtype is not None and dtype.kind == "f" and spec.is_whole and limits == result_limits(part.dtype):
+    if needs_64_bits(dtype, part.dtype, samples, spec):
         return _filtered_64(part, samples, spec, options, kept)
-    responses = [_convolved(part, samples, kernel, options, dtype)[kept] for kernel in spec.taps]
+    responses = [convolved(part, samples, kernel, options, dtype)[kept] for kernel in spec.taps]
+    return finished(responses, part.dtype, samples, spec, options)
+
+
+def finished(
+    responses: Sequence[NDArray[Any]],
+    source: np.dtype[Any],
+    samples: Samples,
+    spec: KernelSpec,
+    options: Options,
+) -> tuple[NDArray[Any], int, int]:
+    """Return what becomes of the responses to samples of type `source`, and how many values were cut."""
+    target, limits = samples.dtype, samples.limits
     response = responses[0]
     if spec.is_magnitude:
         squares = sum(np.square(np.abs(one).astype(np.float64)) for one in responses)
         response = np.asarray(np.sqrt(squares))
-        response = response.astype(part.dtype) if part.dtype.kind == "f" else response
+        response = response.astype(source) if source.kind == "f" else response
     if options.absolute:
         response = np.abs(response if response.dtype.kind != "i" else response.astype(np.int64))
     if options.offset:
@@ -190,15 +219,22 @@ def _filtered_64(
 ) -> tuple[NDArray[Any], int, int]:
     """Filter 64-bit integers whose sums may need more: cut exactly, counted by what wraps instead."""
     if options.absolute or options.offset or spec.is_magnitude:
-        raise InputError("the sums may need more than 64 bits, which --abs, --offset and edges cannot have; "
-                         "add --dtype float64")  # fmt: skip
+        raise InputError(TOO_WIDE)
     cut, wrapped = (
-        _convolved(part, samples, spec.taps[0], options, samples.dtype, overflow)[kept]
+        convolved(part, samples, spec.taps[0], options, samples.dtype, overflow)[kept]
         for overflow in ("saturate", "wrap")
     )
     differs = cut != wrapped
     below = int(np.count_nonzero(differs & (cut == np.iinfo(cut.dtype).min)))
     return cut, below, int(np.count_nonzero(differs)) - below
+
+
+def needs_64_bits(
+    dtype: np.dtype[Any] | None, source: np.dtype[Any], samples: Samples, spec: KernelSpec
+) -> bool:
+    """Whether whole sums may need more than the integers of 64 bits that they end in."""
+    unlimited = dtype is not None and dtype.kind == "f" and spec.is_whole
+    return unlimited and samples.limits == result_limits(source)
 
 
 def work_dtype(values: NDArray[Any], spec: KernelSpec) -> np.dtype[Any] | None:

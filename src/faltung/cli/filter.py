@@ -13,8 +13,10 @@ import typer
 
 from faltung.cli._atomic import replacing
 from faltung.cli._kernel import ACCEPTED, parse_kernel
-from faltung.cli._messages import InputError, near_match, note, one_of
-from faltung.cli._run import Block, Options, Result, filter_samples
+from faltung.cli._large import filter_large, parse_size
+from faltung.cli._messages import InputError, near_match, note, one_of, share
+from faltung.cli._npy import Array, read_array
+from faltung.cli._run import Block, Options, filter_samples
 from faltung.cli._samples import Samples
 
 MODES = ("same", "full", "valid")
@@ -45,6 +47,10 @@ def filter_file(
     ] = None,
     dtype: Annotated[str | None, typer.Option(help="Data type of a .npy result, such as float32.")] = None,
     axes: Annotated[str | None, typer.Option(help="Axes of a .npy array to filter, such as 0,1.")] = None,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Filter a .npy file in at most so much memory: 500MB, 2GiB."),
+    ] = None,
     max_pixels: Annotated[
         int | None, typer.Option(min=1, help="Accept pictures up to this many pixels, if you trust them.")
     ] = None,
@@ -61,6 +67,7 @@ def filter_file(
         absolute=absolute,
         offset=_finite(offset),
         workers=workers,
+        memory_limit=None if memory_limit is None else parse_size(memory_limit),
     )
     _check_folder(output)
     samples = _read(source, _dtype(dtype), _axes(axes), max_pixels)
@@ -72,10 +79,15 @@ def filter_file(
         from faltung.cli._explain import show_plan
 
         show_plan(samples, spec, options)
+    if options.memory_limit is not None:
+        if not isinstance(samples, Array):
+            raise InputError("`--memory-limit` is for .npy files: pictures and sounds are read as a whole")
+        filter_large(samples, spec, options, output, _report_cut)
+        return
     result = filter_samples(samples, spec, options, _progress)
     with replacing(output) as file:
         samples.write(result.values, file, output.suffix.lower(), result.margins)
-    _report_cut(result, samples)
+    _report_cut(result.cut_below, result.cut_above, result.values.size, samples)
 
 
 def _read(
@@ -84,8 +96,6 @@ def _read(
     if path.is_dir():
         raise InputError(f"{path}: is a folder; name a file")
     if path.suffix.lower() == ".npy":
-        from faltung.cli._npy import read_array
-
         return read_array(path, dtype, axes)
     if axes is not None:
         raise InputError(
@@ -149,30 +159,15 @@ def _progress(blocks: list[Block]) -> Iterator[Block]:
     yield from track(blocks, description="filtering", console=Console(stderr=True), transient=True)
 
 
-def _report_cut(result: Result, samples: Samples) -> None:
+def _report_cut(below: int, above: int, total: int, samples: Samples) -> None:
     """Say what share of the values did not fit, and what to do."""
-    cut = result.cut_below + result.cut_above
+    cut = below + above
     if not cut or samples.limits is None:
         return
     low, high = samples.limits
-    total = result.values.size
     keep = f"--offset {(high + 1) // 2} keeps signs visible" if low == 0 else "--offset shifts them"
     note(
-        f"{_share(cut, total)} of the values were cut to {low}..{high} "
-        f"({_share(result.cut_below, total)} below, {_share(result.cut_above, total)} above); "
+        f"{share(cut, total)} of the values were cut to {low}..{high} "
+        f"({share(below, total)} below, {share(above, total)} above); "
         f"--abs or {keep}, a .npy file with --dtype float32 keeps everything"
     )
-
-
-def _share(count: int, total: int) -> str:
-    """Return a percentage that is never shown as 0 or as 100 unless it is.
-
-    >>> _share(0, 10), _share(1, 10**6), _share(123, 1000), _share(999_999, 10**6)
-    ('0 %', '<0.01 %', '12.3 %', '>99.9 %')
-    """
-    percent = 100 * count / total
-    if count in (0, total):
-        return f"{percent:.0f} %"
-    if percent < 0.01:
-        return "<0.01 %"
-    return ">99.9 %" if percent > 99.9 else f"{percent:.2g} %" if percent < 10 else f"{percent:.1f} %"

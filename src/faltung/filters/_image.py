@@ -89,7 +89,7 @@ def _is_half(img: Any) -> bool:
 
 
 def dtypes(img: Any, dtype: DTypeLike | None) -> tuple[np.dtype[Any], Any]:
-    """Dtype between two passes, floating and wide enough, and dtype of the last pass."""
+    """Floating dtype wide enough for sums of results, and dtype of what the filter returns."""
     own = dtype_of(img)
     working = np.result_type(own, 0.0)
     if dtype is None:
@@ -108,37 +108,13 @@ def apply(
     overflow: str,
     workers: int | None,
 ) -> Any:
-    """The kernel on these axes, rounded once; axis by axis if its factors are known and not whole.
-
-    Whole taps go at once: sums of integers are exact then, however large.
-    """
+    """The kernel on these axes, rounded once."""
     words = (boundary,) * len(axes) if isinstance(boundary, str) else tuple(boundary)
     if len(words) != len(axes):
         raise FaltungValueError(
             f"`boundary` (={boundary!r}) has {len(words)} entries for {len(axes)} filtered axes; "
             "pass one word or one an axis."
         )
-    working, final = dtypes(img, dtype)
-    factors = kernel.factors if kernel.factors and kernel.dtype.kind == "f" else None
-    steps = list(zip(axes, factors, words, strict=True)) if factors else []
-    steps = [step for step in steps if len(step[1]) > 1] or steps[-1:]
-    result, fill = img, fill_value
-    for axis, factor, word in steps:
-        last = axis == steps[-1][0]
-        result = convolve(
-            result,
-            Kernel(factor),
-            "same",
-            axes=(axis,),
-            boundary=word,
-            fill_value=fill,
-            dtype=final if last else working,
-            overflow=overflow,
-            workers=workers,
-        )
-        fill = fill * factor.sum()
-    if steps:
-        return result
     return convolve(
         img,
         kernel,
@@ -146,14 +122,14 @@ def apply(
         axes=axes,
         boundary=words,
         fill_value=fill_value,
-        dtype=final,
+        dtype=dtypes(img, dtype)[1],
         overflow=overflow,
         workers=workers,
     )
 
 
 def finished(result: Any, img: Any, dtype: DTypeLike | None, overflow: str, workers: int | None) -> Any:
-    """A sum of results between the passes as what the filter returns: rounded, and checked, once."""
+    """A sum of results as what the filter returns: rounded, and checked, once."""
     working, final = dtypes(img, dtype)
     if final == working:
         return result

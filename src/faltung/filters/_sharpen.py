@@ -157,6 +157,9 @@ def unsharp(
     axes = filtered_axes(img, channel_axis, sigma=sigma)
     (strength,) = normalize_reals("amount", amount, 1, -math.inf)
     own = picture_dtype(img, dtype)
+    if len(axes) <= 2:  # the sum of two outer products; in more axes of as many, which are too many
+        mask = kernels.unsharp(sigma, strength, ndim=len(axes), truncate=truncate, radius=radius)
+        return apply(img, mask, axes, boundary, fill_value, own, overflow, workers)
     kernel = kernels.gaussian(sigma, ndim=len(axes), truncate=truncate, radius=radius)
     working, _ = dtypes(img, own)
     blurred = apply(img, kernel, axes, boundary, fill_value, working, overflow, workers)

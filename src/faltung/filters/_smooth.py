@@ -36,8 +36,8 @@ def gaussian(
 ) -> Any:
     """Gaussian smoothing, or Gaussian derivatives, of an array of any rank.
 
-    The same as `convolve(img, kernels.gaussian(sigma, order=order), "same")` within rounding, at the cost of
-    one short 1-D convolution an axis. Between the axes nothing is rounded to integers or half precision.
+    `convolve(img, kernels.gaussian(sigma, order=order), "same")` with the options of a filter. It runs axis
+    by axis, and between the axes nothing is rounded to integers or half precision.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def box(
 ) -> Any:
     """Mean over a box around every sample, of an array of any rank.
 
-    The same as `convolve(img, kernels.box(size), "same")` within rounding, axis by axis.
+    `convolve(img, kernels.box(size), "same")` with the options of a filter.
 
     Parameters
     ----------

@@ -1,0 +1,77 @@
+// Stage 0 into the result: sums of all terms, mended where they are not finite, and stored.
+#include <algorithm>
+
+#include "core/ops/separable_run.h"
+
+namespace faltung {
+template <class T>
+bool SeparableCorrelation<T>::store_rows(char* out, int64_t row_step, int64_t rows, int64_t columns,
+                                         const T* c, int64_t ldc) const {
+  const Roles& roles = s_.roles;
+  const int64_t item = kItemSize[int(problem_.out)], step = roles.line.out_step;
+  const auto store = convert_.store[int(problem_.out)];
+  bool reported = false;
+  for (int64_t r = 0; r < rows; ++r) {
+    char* dst = out + r * row_step;
+    const T* src = c + r * ldc;
+    if (roles.contiguous(roles.out_inner, item))
+      reported |= store(src, dst, {columns, roles.group, step, item}, problem_.store);
+    else if (roles.parts == 1)
+      reported |= store(src, dst, {columns, roles.group, step, roles.out_inner}, problem_.store);
+    else
+      for (int64_t i = 0; i < columns; ++i)
+        reported |= store(src + i * roles.group, dst + i * step,
+                          {roles.fused, roles.parts, roles.out_inner, item}, problem_.store);
+  }
+  return reported;
+}
+
+// `rows` outputs of a class of stage 0, for every line of the inner stages.
+template <class T>
+void SeparableCorrelation<T>::result_rows(int64_t row_class, int64_t row, int64_t rows, const Unit& u,
+                                          const Weights& weights, Workspace& w) const {
+  const Stage& g = s_.stages[0];
+  const Ring& ring = w.rings[0];
+  const int64_t group = s_.roles.group, row_step = g.row_classes * g.axis.out_step;
+  const bool in_place = s_.out_in_place && u.columns.size() * group >= shapes_.limits().lanes;
+  for (int64_t r = 0, tile_rows = 0; r < rows; r += tile_rows) {
+    tile_rows = shapes_.next(rows - r, rows, true);
+    const int64_t at = std::min(r, rows - tile_rows);
+    const int64_t y = u.begin[0] + row_class + g.row_classes * (row + at);
+    for (int64_t line = 0; line < u.lines[0]; ++line) {
+      char* out = u.out + y * g.axis.out_step + u.columns.begin * s_.roles.line.out_step;
+      int64_t rest = line;
+      for (size_t l = s_.stages.size() - 1; l > 0; --l) {
+        out += (u.begin[l] + rest % u.size(l)) * s_.stages[l].axis.out_step;
+        rest /= u.size(l);
+      }
+      const int64_t x = line * u.elements;
+      // A converted output passes through the tile buffer piece by piece, which stays in L1.
+      const int64_t piece = in_place ? u.columns.size() : tile_elements_ / group;
+      for (int64_t done = 0; done < u.columns.size(); done += piece) {
+        const int64_t n = std::min(piece, u.columns.size() - done);
+        const Piece part{
+            y, g.row_classes, tile_rows, line, {u.columns.begin + done, u.columns.begin + done + n}};
+        if (in_place) {
+          T* c = reinterpret_cast<T*>(out);
+          const int64_t ldc = g.axis.out == 1 ? 0 : row_step / int64_t(sizeof(T));
+          ring.sweepers[0].row(ring.table + at, {}, tile_rows, x, n * group, c, ldc, true, {});
+          mend(part, c, ldc, u, weights, w);
+        } else {
+          ring.sweepers[0].row(ring.table + at, {}, tile_rows, x + done * group, n * group, w.tile,
+                               tile_elements_, false, {});
+          mend(part, w.tile, tile_elements_, u, weights, w);
+          w.reported |=
+              store_rows(out + done * s_.roles.line.out_step, row_step, tile_rows, n, w.tile, tile_elements_);
+        }
+      }
+    }
+  }
+}
+
+template void SeparableCorrelation<float>::result_rows(int64_t, int64_t, int64_t, const Unit&, const Weights&,
+                                                       Workspace&) const;
+template void SeparableCorrelation<double>::result_rows(int64_t, int64_t, int64_t, const Unit&,
+                                                        const Weights&, Workspace&) const;
+
+}  // namespace faltung

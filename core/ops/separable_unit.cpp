@@ -1,0 +1,151 @@
+// One unit of work: a block of outputs of one batch item, stage by stage.
+#include <algorithm>
+
+#include "core/ops/separable_run.h"
+
+namespace faltung {
+
+// The slot of a stage's position; the input's own line where the stage reads in place.
+template <class T>
+const T* SeparableCorrelation<T>::slot(size_t l, const char* plane, int64_t position, const Unit& u,
+                                       const Ring& ring) const {
+  const Stage& g = s_.stages[l];
+  const int64_t at = boundary_index(position - g.axis.pad, g.axis.in, g.axis.boundary);
+  if (at < 0) return ring.constant;
+  if (s_.in_place && l + 1 == s_.stages.size())
+    return reinterpret_cast<const T*>(plane + at * g.axis.in_step) + u.columns.begin * s_.roles.group;
+  const int64_t key = g.by_source ? at : position / g.gcd;
+  return ring.slots + key % g.slots * s_.terms * u.lines[l] * u.elements;
+}
+
+// Makes the slots that outputs [row, end) of every class need and the ring does not hold.
+template <class T>
+void SeparableCorrelation<T>::fetch(size_t l, const char* plane, int64_t row, int64_t end, const Unit& u,
+                                    const Weights& weights, Workspace& w) const {
+  const bool last = l + 1 == s_.stages.size();
+  if (s_.in_place && last) return;
+  const Stage& g = s_.stages[l];
+  Ring& ring = w.rings[l];
+  ring.missing.clear();
+  for (int64_t c = 0; c < g.row_classes; ++c) {
+    const int64_t first = u.begin[l] + c + g.row_classes * row;
+    const int64_t n = std::min(end - row, (u.end[l] - first + g.row_classes - 1) / g.row_classes);
+    if (n <= 0) break;
+    for (int64_t p = 0; p < g.kernel_classes; ++p)
+      for (int64_t i = 0; i < n + g.class_taps[size_t(p)] - 1; ++i) {
+        const int64_t position = (first + g.row_classes * i) * g.axis.stride + p * g.axis.dilation;
+        const int64_t at = boundary_index(position - g.axis.pad, g.axis.in, g.axis.boundary);
+        if (at < 0) continue;
+        const int64_t key = g.by_source ? at : position / g.gcd, place = key % g.slots;
+        if (ring.holds[size_t(place)] == key) continue;
+        ring.holds[size_t(place)] = key;
+        ring.missing.push_back({place, at});
+      }
+  }
+  const int64_t slab = u.lines[l] * u.elements, stride = s_.terms * slab;
+  if (!last) {
+    for (size_t i = 0; i < ring.missing.size(); ++i)
+      run_stage(l + 1, plane + ring.missing[i].source * g.axis.in_step,
+                ring.slots + ring.missing[i].slot * stride, u, weights, w);
+    return;
+  }
+  // Lines go in groups of neighbouring slots.
+  const char* sources[32];
+  for (size_t i = 0; i < ring.missing.size();) {
+    int64_t n = 0;
+    const int64_t first = ring.missing[i].slot;
+    while (n < line_.most() && i < ring.missing.size() && ring.missing[i].slot == first + n)
+      sources[n++] = plane + ring.missing[i++].source * g.axis.in_step;
+    line_.run(sources, n, u.columns.size(), ring.slots + first * stride, stride, slab, w.line);
+  }
+}
+
+// The row table for `rows` outputs of a class, from its output `row` on.
+template <class T>
+void SeparableCorrelation<T>::fill_table(size_t l, const char* plane, int64_t row_class, int64_t row,
+                                         int64_t rows, const Unit& u, Ring& ring) const {
+  const Stage& g = s_.stages[l];
+  const int64_t slab = u.lines[l] * u.elements;
+  const int64_t first = (u.begin[l] + row_class + g.row_classes * row) * g.axis.stride;
+  const int64_t terms = g.panels / g.kernel_classes;
+  for (int64_t p = 0; p < g.kernel_classes; ++p)
+    for (int64_t i = 0; i < rows + g.class_taps[size_t(p)] - 1; ++i) {
+      const T* at = slot(l, plane, first + g.row_classes * g.axis.stride * i + p * g.axis.dilation, u, ring);
+      for (int64_t term = 0; term < terms; ++term)
+        ring.table[(term * g.kernel_classes + p) * g.panel_stride + i] = at + term * slab;
+    }
+}
+
+// A stage from a plane of the input: into a slot of the stage above, or (stage 0) into the result.
+template <class T>
+void SeparableCorrelation<T>::run_stage(size_t l, const char* plane, T* into, const Unit& u,
+                                        const Weights& weights, Workspace& w) const {
+  const Stage& g = s_.stages[l];
+  Ring& ring = w.rings[l];
+  std::fill(ring.holds.begin(), ring.holds.end(), -1);
+  const bool last = l + 1 == s_.stages.size(), in_place = s_.in_place && last;
+  const int64_t size = u.size(l), rows = (size + g.row_classes - 1) / g.row_classes;
+  const int64_t slab = u.lines[l] * u.elements;
+  for (int64_t row = 0; row < rows; row += g.chunk) {
+    const int64_t end = std::min(rows, row + g.chunk);
+    fetch(l, plane, row, end, u, weights, w);
+    for (int64_t c = 0; c < g.row_classes; ++c) {
+      const int64_t n = std::min(end, (size - c + g.row_classes - 1) / g.row_classes) - row;
+      if (n <= 0) break;
+      fill_table(l, plane, c, row, n, u, ring);
+      if (l == 0) {
+        result_rows(c, row, n, u, weights, w);
+        continue;
+      }
+      // The lines of a slot are one long line. In place it is the input's, which ends where it ends.
+      const int64_t elements = in_place ? u.columns.size() * s_.roles.group : slab;
+      for (int64_t r = 0, tile_rows = 0; r < n; r += tile_rows) {
+        tile_rows = shapes_.next(n - r, n, true);
+        const int64_t at = std::min(r, n - tile_rows);
+        for (int64_t term = 0; term < s_.terms; ++term)
+          ring.sweepers[size_t(term)].row(ring.table + at, {}, tile_rows, in_place ? 0 : term * slab,
+                                          elements,
+                                          into + (term * size + c + g.row_classes * (row + at)) * slab,
+                                          g.row_classes * slab, in_place, {});
+      }
+    }
+  }
+}
+
+template <class T>
+void SeparableCorrelation<T>::run_unit(int64_t unit, const char* in, char* out, const Weights& weights,
+                                       Workspace& w) const {
+  Unit& u = w.unit;
+  u.in = in;
+  u.out = out;
+  const auto take = [&unit](int64_t n) {
+    const int64_t at = unit % n;
+    unit /= n;
+    return at;
+  };
+  const int64_t columns = s_.roles.line.out, block = take(s_.column_blocks);
+  u.columns = {block * columns / s_.column_blocks, (block + 1) * columns / s_.column_blocks};
+  u.elements = s_.line_elements(u.columns.size());
+  int64_t lines = 1;
+  for (size_t l = s_.stages.size(); l-- > 0;) {
+    const Stage& g = s_.stages[l];
+    u.begin[l] = take(g.blocks()) * g.block;
+    u.end[l] = std::min(g.axis.out, u.begin[l] + g.block);
+    u.lines[l] = lines;
+    lines *= u.size(l);
+  }
+  for (size_t b = s_.roles.batch.size(); b-- > 0;) {
+    const int64_t at = take(s_.roles.batch[b].size);
+    u.in += at * s_.roles.batch[b].in_step;
+    u.out += at * s_.roles.batch[b].out_step;
+  }
+  line_.aim(u.columns, w.line);
+  for (size_t l = 0; l < s_.stages.size(); ++l) fill_constant(l, weights, u, w.rings[l]);
+  w.stays_finite = -1;
+  run_stage(0, u.in, nullptr, u, weights, w);
+}
+
+template class SeparableCorrelation<float>;
+template class SeparableCorrelation<double>;
+
+}  // namespace faltung

@@ -1,0 +1,90 @@
+// Layout one, along a line: every lane holds a pair of blocks (one block of complex data), so that no transform shuffles. The
+// lanes are neighbouring blocks of a line and then the batch's next lines; where the batch lies side by side in memory (channels
+// last) they are channels, and samples come and go without a transpose.
+#pragma once
+#include "core/ops/fourier.h"
+#include "core/ops/spectral_engine.h"
+
+namespace faltung {
+
+template <class T>
+class SpectralLanes final : public SpectralEngine<T> {
+ public:
+  explicit SpectralLanes(const SpectralBasis<T>& basis);
+
+  std::string name() const override {
+    return std::string(b_.table.name) + (across_ ? " channels" : " lanes");
+  }
+  int64_t units() const override;
+  size_t workspace_bytes() const override {
+    return size_t(z_numbers() + panel_numbers() + kPiece * parts_) * sizeof(T);
+  }
+  size_t spectrum_bytes() const override { return size_t(2 * line_.points) * sizeof(T); }
+  void prepare(SpectralWorkspace<T>& w) const override;
+  void transform_kernel(const Taps<T>& taps, T* spectrum, SpectralWorkspace<T>& w) const override;
+  void run(int64_t unit, const KernelSpectrum<T>& kernel, const SpectralArrays& arrays,
+           SpectralWorkspace<T>& w) const override;
+
+ private:
+  // Points that are loaded or stored at once: they stay in L1. A piece lies inside a run of the transform.
+  static constexpr int64_t kPiece = 128;
+  struct Measures {
+    alignas(64) T largest[2 * kMostLanes] = {};
+    alignas(64) T squares[2 * kMostLanes] = {};
+  };
+
+  int64_t pair() const { return 2 * lanes_; }
+  // Where a point's pair stands: lines longer than a run have gaps.
+  int64_t at(int64_t point) const { return (point + point / fourier_.run() * gap_) * pair(); }
+  int64_t pairs(int64_t points) const { return points == 0 ? 0 : at(points - 1) / pair() + 1; }
+  int64_t z_numbers() const { return pairs(line_.points) * pair(); }
+  int64_t panel_numbers() const { return kPiece * slots_ * parts_; }
+  int64_t piece(int64_t begin, int64_t end) const {
+    const int64_t run = fourier_.run();
+    return std::min({kPiece, end - begin, run - begin % run});
+  }
+
+  // A slot is a lane of the real or, with real data, of the imaginary half.
+  int64_t lane(int64_t slot) const { return slot % lanes_; }
+  int64_t half(int64_t slot) const { return slot / lanes_; }
+  int64_t halves() const { return slots_ / lanes_; }
+
+  // ---- spectral_lanes.cpp ----
+  void place(int64_t unit, int64_t kernel, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const;
+  const char* line_of(const BlockItem& item, const char* in) const;
+  void choose_exponents(T* z, SpectralWorkspace<T>& w) const;
+  void note(const Measures& m, SpectralWorkspace<T>& w) const;
+  template <class Exponent>
+  bool scale(T* z, int64_t points, const SpectralWorkspace<T>& w, Exponent exponent, bool clear_zeros) const;
+
+  // ---- spectral_lanes_load.cpp ----
+  void load(T* z, SpectralWorkspace<T>& w) const;
+  void load_rows(T* z, int64_t c, int64_t n, T* panel, Measures& m, SpectralWorkspace<T>& w) const;
+  void load_across(T* z, int64_t c, int64_t n, T* panel, Measures& m, SpectralWorkspace<T>& w) const;
+  void measure(const T* z, int64_t n, Measures& m) const;
+  void take_out(T* sample, int64_t s, int64_t column, SpectralWorkspace<T>& w) const;
+
+  // ---- spectral_lanes_store.cpp ----
+  void repair(T* z, const Broken<T>& x, const KernelSpectrum<T>& kernel, SpectralWorkspace<T>& w) const;
+  void store(T* z, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const;
+  void store_rows(const T* z, int64_t o, int64_t n, T* panel, const SpectralArrays& arrays,
+                  SpectralWorkspace<T>& w) const;
+  void store_across(const T* z, int64_t o, int64_t n, T* panel, const SpectralArrays& arrays,
+                    SpectralWorkspace<T>& w) const;
+  char* output_of(const BlockItem& item, char* out) const;
+
+  SpectralBasis<T> b_;
+  BlockAxis line_;
+  RowReader<T> reader_;
+  RowWriter<T> writer_;
+  Fourier<T> fourier_;
+  int64_t lanes_, parts_, slots_, gap_;
+  bool by_channel_ = false, across_ = false;  // lanes are channels; and they lie side by side in memory
+  int64_t channel_groups_ = 1;
+  typename SpectralColumns<T>::Take take_ = nullptr,
+                                    take_panel_;  // samples of neighbouring channels; null: not in place
+  typename SpectralColumns<T>::Give give_ = nullptr;
+  std::vector<std::byte> zero_row_, constant_row_;  // a sample of each slot, as the array would hold them
+};
+
+}  // namespace faltung

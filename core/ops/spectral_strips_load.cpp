@@ -1,0 +1,188 @@
+// Samples into strips, boundaries and conversions included.
+#include <algorithm>
+#include <cmath>
+
+#include "core/ops/spectral_strips.h"
+
+namespace faltung {
+namespace {
+
+// In place of a line: a row of zeros, which is not one of the constant.
+const char kNothing = 0;
+
+}  // namespace
+
+template <class T>
+void SpectralStrips<T>::place(int64_t unit, int64_t kernel, const SpectralArrays& arrays,
+                              SpectralWorkspace<T>& w) const {
+  for (int64_t s = 0; s < halves(); ++s) {
+    Slot<T>& slot = w.slots[size_t(s)];
+    slot.direct = false;
+    slot.exponent = 0;
+    const int64_t item = unit * halves() + s;
+    slot.present = item < b_.grid.items();
+    if (!slot.present) continue;
+    b_.grid.locate(kernel, item, slot.item);
+    const char** lines = w.lines.data() + s * rows_;
+    for (int64_t y = 0; y < rows_; ++y)
+      lines[y] = folded_ && y > 0 ? lines[0] : line_of(slot.item, y, arrays.in);
+    if (take_) set_rows(s, w);
+  }
+}
+
+// Sample 0 of the line that row y reads; null: the constant.
+template <class T>
+const char* SpectralStrips<T>::line_of(const BlockItem& item, int64_t y, const char* in) const {
+  const char* line = in + item.in;
+  bool constant = false;
+  for (size_t a = b_.grid.axes.size() - 1; a-- > 0;) {
+    const BlockAxis& x = b_.grid.axes[a];
+    const int64_t position = y % x.points;
+    y /= x.points;
+    if (position >= item.spans[a].needed) return &kNothing;
+    const int64_t i = boundary_index(item.spans[a].window + position, x.axis.in, x.axis.boundary);
+    if (i < 0)
+      constant = true;
+    else
+      line += i * x.axis.in_step;
+  }
+  return constant ? nullptr : line;
+}
+
+// Where column 0 of every row would be in the array, or in a row that stands for it.
+template <class T>
+void SpectralStrips<T>::set_rows(int64_t s, SpectralWorkspace<T>& w) const {
+  const BlockSpan& span = w.slots[size_t(s)].item.spans.back();
+  w.halves[size_t(s)].in_place = true;
+  const char** rows = w.rows.data() + s * rows_;
+  for (int64_t y = 0; y < rows_; ++y) {
+    const char* line = w.lines[size_t(s * rows_ + y)];
+    const int64_t before = folded_ ? y * columns_ : 0, usable = std::min(columns_, span.needed - before);
+    if (line == &kNothing || usable <= 0) {
+      rows[y] = reinterpret_cast<const char*>(zero_row_.data());
+    } else if (!line) {
+      rows[y] = reinterpret_cast<const char*>(constant_row_.data());
+    } else {
+      rows[y] = line + (span.window + before) * in_size_;
+      // Folded rows reach different stretches of the line: all must lie inside.
+      if (folded_ && (usable < columns_ || !reader_.inside(span.window + before, columns_)))
+        w.halves[size_t(s)].in_place = false;
+    }
+  }
+}
+
+// Whether all rows of these columns can be read where they lie.
+template <class T>
+bool SpectralStrips<T>::reads_in_place(int64_t s, int64_t x, const SpectralWorkspace<T>& w) const {
+  if (!take_ || !w.halves[size_t(s)].in_place || x + lanes_ > columns_) return false;
+  const BlockSpan& span = w.slots[size_t(s)].item.spans.back();
+  return folded_ || (x + lanes_ <= span.needed && reader_.inside(span.window + x, lanes_));
+}
+
+// Loads, measures and transforms; once more where it turns out that the blocks want factors.
+template <class T>
+void SpectralStrips<T>::load(const Buffers& m, SpectralWorkspace<T>& w) const {
+  for (bool again = false;; again = true) {
+    w.broken.clear();
+    for (Slot<T>& s : w.slots) s.largest = 0, s.squares = 0, s.broken = 0;
+    for (StripHalf& h : w.halves) h.panel_begin = h.panel_end = 0;
+    for (int64_t x = 0; x < columns_; x += lanes_) {
+      for (int64_t s = 0; s < halves(); ++s) load_half(s, x, m, w);
+      strip_forward(x, m.strip);
+      strip_to_lines(x, m.z, group_pitch_, gap_, m);
+    }
+    if (again) break;
+    if (parts_ == 1)
+      balance(w.slots[0], w.slots[1]);
+    else
+      w.slots[0].exponent = safe_exponent(w.slots[0].largest);
+    if (std::all_of(w.slots.begin(), w.slots.end(), [](const Slot<T>& s) { return s.exponent == 0; })) break;
+  }
+  for (Slot<T>& s : w.slots) {
+    if (!b_.local || !s.present || s.zero()) continue;
+    int64_t samples = 1;
+    for (const BlockSpan& span : s.item.spans) samples *= span.needed;
+    if (has_spike(s, samples)) s.direct = true;
+  }
+}
+
+template <class T>
+void SpectralStrips<T>::load_half(int64_t s, int64_t x, const Buffers& m, SpectralWorkspace<T>& w) const {
+  Slot<T>& slot = w.slots[size_t(s)];
+  T* half = m.strip + s * lanes_;
+  if (!slot.present) {
+    for (int64_t y = 0; y < rows_; ++y) std::fill_n(half + row_at_[size_t(y)], lanes_, T(0));
+    return;
+  }
+  T largest[kMostLanes] = {}, squares[kMostLanes] = {};
+  if (reads_in_place(s, x, w)) {
+    take_(w.rows.data() + s * rows_, x * in_size_, row_at_.data(), rows_, half, largest, squares);
+  } else {
+    StripHalf& h = w.halves[size_t(s)];
+    if (x >= h.panel_end) fill_panel(s, x, w);
+    take_panel_(w.panel_rows.data() + s * rows_, (x - h.panel_begin) * parts_ * int64_t(sizeof(T)),
+                row_at_.data(), rows_, half, largest, squares);
+  }
+  if (slot.exponent != 0) {
+    for (int64_t h = 0; h < parts_; ++h) scale_half(half + h * lanes_, slot.exponent);
+    measure(half, largest, squares);
+  }
+  if (!std::all_of(largest, largest + lanes_, [](T x) { return std::isfinite(x); })) {
+    for (int64_t y = 0; y < rows_; ++y)
+      for (int64_t l = 0; l < lanes_; ++l) take_out(half + row_at_[size_t(y)] + l, s, y, x + l, w);
+    measure(half, largest, squares);
+  }
+  for (int64_t l = 0; l < lanes_; ++l) {
+    slot.largest = std::max(slot.largest, largest[l]);
+    slot.squares += double(squares[l]);
+  }
+}
+
+// Reads columns x ... into the panel, up to where strips can be read in place again.
+template <class T>
+void SpectralStrips<T>::fill_panel(int64_t s, int64_t x, SpectralWorkspace<T>& w) const {
+  StripHalf& h = w.halves[size_t(s)];
+  h.panel_begin = h.panel_end = x;
+  do h.panel_end += lanes_;
+  while (h.panel_end < columns_ && h.panel_end - x < panel_width() && !reads_in_place(s, h.panel_end, w));
+  const int64_t n = h.panel_end - x;
+  const BlockSpan& span = w.slots[size_t(s)].item.spans.back();
+  for (int64_t y = 0; y < rows_; ++y) {
+    const char* line = w.lines[size_t(s * rows_ + y)];
+    const int64_t before = folded_ ? y * columns_ : 0;
+    const int64_t usable =
+        line == &kNothing ? 0 : std::clamp<int64_t>(std::min(span.needed - before, columns_) - x, 0, n);
+    T* row = reinterpret_cast<T*>(const_cast<char*>(w.panel_rows[size_t(s * rows_ + y)]));
+    if (usable > 0) reader_.read(line, span.window + before + x, usable, row);
+    std::fill(row + usable * parts_, row + n * parts_, T(0));
+  }
+}
+
+// Of one block's columns in the strip.
+template <class T>
+void SpectralStrips<T>::measure(const T* half, T* largest, T* squares) const {
+  std::fill_n(largest, lanes_, T(0));
+  std::fill_n(squares, lanes_, T(0));
+  for (int64_t h = 0; h < parts_; ++h)
+    b_.table.measure(half + h * lanes_, pair(), strip_pairs_, largest, squares);
+}
+
+template <class T>
+void SpectralStrips<T>::take_out(T* sample, int64_t s, int64_t row, int64_t column,
+                                 SpectralWorkspace<T>& w) const {
+  T* imaginary = parts_ == 2 ? sample + lanes_ : nullptr;
+  if (std::isfinite(*sample) && (!imaginary || std::isfinite(*imaginary))) return;
+  Slot<T>& slot = w.slots[size_t(s)];
+  const int shrink = -slot.exponent;
+  if (slot.broken < most_broken(slot.item))
+    w.broken.push_back(
+        {s, row, column, std::ldexp(*sample, shrink), imaginary ? std::ldexp(*imaginary, shrink) : T(0)});
+  if (++slot.broken > most_broken(slot.item)) slot.direct = true;
+  *sample = T(0);
+  if (imaginary) *imaginary = T(0);
+}
+
+template class SpectralStrips<float>;
+template class SpectralStrips<double>;
+
+}  // namespace faltung

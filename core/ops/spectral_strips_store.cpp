@@ -1,0 +1,140 @@
+// Strips into results: brought back to their size, repaired, converted.
+#include <algorithm>
+
+#include "core/ops/spectral_strips.h"
+
+namespace faltung {
+
+template <class T>
+void SpectralStrips<T>::store(const Buffers& m, const KernelSpectrum<T>& kernel, const SpectralArrays& arrays,
+                              SpectralWorkspace<T>& w) const {
+  std::vector<int64_t> results(b_.grid.axes.size(), 0);  // of either block
+  bool any = false;
+  for (int64_t s = 0; s < halves(); ++s) {
+    const Slot<T>& slot = w.slots[size_t(s)];
+    if (!slot.present || slot.direct) continue;
+    any |= slot.transformed();
+    for (size_t a = 0; a < results.size(); ++a) results[a] = std::max(results[a], slot.item.spans[a].results);
+    aim(s, arrays, w);
+  }
+  const int64_t last = std::min(results.back(), columns_);
+  for (int64_t x = 0; x < last; x += lanes_) {
+    if (any) {
+      lines_to_strip(x, m.z, m);
+      strip_inverse(x, results.data(), m.strip);
+    }
+    for (int64_t s = 0; s < halves(); ++s) {
+      const Slot<T>& slot = w.slots[size_t(s)];
+      if (!slot.present || slot.direct) continue;
+      resize_results(slot, s, kernel, m.strip);
+      for (const Broken<T>& broken : w.broken)
+        if (broken.slot == s) repair(broken, x, kernel, m.strip);
+      store_half(s, x, m, w);
+    }
+  }
+}
+
+// Where column 0 of every row goes; null: the row holds no output.
+template <class T>
+void SpectralStrips<T>::aim(int64_t s, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const {
+  const std::vector<BlockAxis>& axes = b_.grid.axes;
+  const BlockItem& item = w.slots[size_t(s)].item;
+  char* out = arrays.out + item.out;
+  for (size_t a = 0; a < axes.size(); ++a) out += item.spans[a].first * axes[a].axis.out_step;
+  for (int64_t y = 0; y < rows_; ++y) {
+    char* to = out;
+    int64_t rest = y;
+    for (size_t a = axes.size() - 1; a-- > 0 && !folded_ && to;) {
+      const int64_t j = rest % axes[a].points, stride = axes[a].axis.stride;
+      rest /= axes[a].points;
+      if (j >= item.spans[a].results || j % stride != 0)
+        to = nullptr;
+      else
+        to += j / stride * axes[a].axis.out_step;
+    }
+    if (folded_ && y * columns_ >= item.spans.back().results)
+      to = nullptr;
+    else if (folded_ && give_)
+      to += y * columns_ * out_size_;
+    w.targets[size_t(s * rows_ + y)] = to;
+  }
+}
+
+template <class T>
+void SpectralStrips<T>::resize_results(const Slot<T>& slot, int64_t s, const KernelSpectrum<T>& kernel,
+                                       T* strip) const {
+  for (int64_t h = 0; h < parts_; ++h) {
+    T* half = strip + (s + h) * lanes_;
+    if (slot.zero())
+      for (int64_t i = 0; i < strip_pairs_; ++i) std::fill_n(half + i * pair(), lanes_, T(0));
+    else if (result_exponent(slot, kernel) != 0)
+      scale_half(half, result_exponent(slot, kernel));
+  }
+}
+
+// Adds the products of one sample to the strip's results whose windows hold it.
+template <class T>
+void SpectralStrips<T>::repair(const Broken<T>& x, int64_t first, const KernelSpectrum<T>& kernel,
+                               T* strip) const {
+  const std::vector<BlockAxis>& axes = b_.grid.axes;
+  const bool complex_kernel = b_.grid.problem.complex_kernel;
+  const int64_t leading = b_.grid.problem.taps() / axis_.axis.taps, parts = complex_kernel ? 2 : 1;
+  for (int64_t outer = 0; outer < leading; ++outer) {
+    int64_t tap = outer, row = x.row, y = 0, size = 1;
+    bool inside = true;
+    for (size_t a = axes.size() - 1; a-- > 0 && !folded_;) {
+      const int64_t j = row % axes[a].points - tap % axes[a].axis.taps * axes[a].axis.dilation;
+      inside &= j >= 0;
+      y += j * size;
+      size *= axes[a].points;
+      row /= axes[a].points;
+      tap /= axes[a].axis.taps;
+    }
+    if (!inside) continue;
+    const T* taps = kernel.taps.values.data() + outer * axis_.axis.taps * parts;
+    const int64_t position = folded_ ? x.row * columns_ + x.column : x.column;
+    for (int64_t t = 0; t < axis_.axis.taps; ++t) {
+      const int64_t j = position - t * axis_.axis.dilation;
+      if (j < 0) break;
+      const int64_t column = j % columns_;
+      if (column < first || column >= first + lanes_) continue;
+      T* to = strip + row_at_[size_t(folded_ ? j / columns_ : y)] + x.slot * lanes_ + column - first;
+      add_product(x, taps + t * parts, complex_kernel, *to, parts_ == 2 ? to + lanes_ : nullptr);
+    }
+  }
+}
+
+template <class T>
+void SpectralStrips<T>::store_half(int64_t s, int64_t x, const Buffers& m, SpectralWorkspace<T>& w) const {
+  const int64_t results = w.slots[size_t(s)].item.spans.back().results, stride = axis_.axis.stride;
+  char* const* targets = w.targets.data() + s * rows_;
+  const T* half = m.strip + s * lanes_;
+  int64_t done = 0;
+  if (give_ && x + lanes_ <= (folded_ ? columns_ : results)) {
+    // A folded line ends in a row; what it leaves of the strip is stored alone.
+    done = !folded_ ? rows_ : results < x + lanes_ ? 0 : (results - x - lanes_) / columns_ + 1;
+    give_(half, row_at_.data(), done, targets, x * out_size_);
+  }
+  for (int64_t y = done; y < rows_; ++y) {
+    if (!targets[y]) continue;
+    const int64_t before = folded_ ? y * columns_ : 0, position = before + x;
+    const int64_t usable = std::min({lanes_, columns_ - x, results - position});
+    const int64_t skip = (stride - position % stride) % stride;
+    if (skip >= usable) continue;
+    const T* from = half + row_at_[size_t(y)];
+    const int64_t outputs = (usable - skip + stride - 1) / stride;
+    if (stride > 1 || parts_ == 2) {
+      for (int64_t o = 0; o < outputs; ++o)
+        for (int64_t part = 0; part < parts_; ++part)
+          m.row[o * parts_ + part] = from[part * lanes_ + skip + o * stride];
+      from = m.row;
+    }
+    w.reported |=
+        writer_.write(from, outputs, writer_.at(targets[y], give_ ? x : (position + skip) / stride));
+  }
+}
+
+template class SpectralStrips<float>;
+template class SpectralStrips<double>;
+
+}  // namespace faltung
