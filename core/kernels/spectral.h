@@ -52,8 +52,8 @@ struct SpectralTable {
   // z[i] *= h[i] for n contiguous pairs: h holds n complex numbers (all lanes share them), or n lane pairs.
   void (*multiply)(T* z, const T* h, int64_t n);
   void (*multiply_lanes)(T* z, const T* h, int64_t n);
-  // z[i] *= base[i] * across, conjugated where asked: the twist of a four-step transform. `base` holds n complex numbers,
-  // `across` one lane pair.
+  // z[i] *= base[i] * across[i], conjugated where asked: the twist of a four-step transform. `base` holds n complex numbers,
+  // `across` n lane pairs.
   void (*twist)(T* z, const T* base, const T* across, int64_t n, bool conjugate);
   // Transposes between `lanes` contiguous rows of n numbers and n vectors of `lanes` numbers, `step` numbers apart
   // (2 * lanes: every vector is the real or the imaginary half of a pair). Nothing beyond the n numbers is touched.

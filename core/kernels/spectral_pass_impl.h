@@ -207,10 +207,9 @@ struct Passes {
   static void multiply_lanes(T* z, const T* h, int64_t n) { multiply_all<true>(z, h, n); }
 
   static void twist(T* z, const T* base, const T* across, int64_t n, bool conjugate) {
-    const Pair<V> beside = load<Way::forward>(across);
     const V sign = Vx::fill(conjugate ? T(-1) : T(1));
-    for (int64_t i = 0; i < n; ++i, z += kPair) {
-      Pair<V> w = times(beside, factor<false>(base, i));
+    for (int64_t i = 0; i < n; ++i, z += kPair, across += kPair) {
+      Pair<V> w = times(load<Way::forward>(across), factor<false>(base, i));
       w.im *= sign;
       store<Way::forward>(z, times(load<Way::forward>(z), w));
     }

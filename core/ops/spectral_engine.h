@@ -7,7 +7,6 @@
 
 #include "core/base/memory.h"
 #include "core/kernels/select.h"
-#include "core/ops/fourier.h"
 #include "core/ops/spectral_rows.h"
 #include "core/ops/spectral_slot.h"
 
@@ -108,12 +107,6 @@ inline void fill_rows(const Problem& p, int64_t n, std::vector<std::byte>& zeros
   zeros.assign(size_t(n) * size, std::byte{0});
   constants = zeros;
   for (size_t i = 0; i < size_t(n) * size && !p.zero_fill; ++i) constants[i] = p.fill[i % size];
-}
-
-// The gap that Fourier<T> asks for in lines of lane pairs.
-template <class T>
-int64_t line_gap(const Fourier<T>& fourier, int64_t lanes) {
-  return fourier.run() == fourier.n() ? 0 : 2 * lanes * int64_t(sizeof(T)) == 32 ? 2 : 1;
 }
 
 template <class T>

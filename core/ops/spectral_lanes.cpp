@@ -16,7 +16,7 @@ SpectralLanes<T>::SpectralLanes(const SpectralBasis<T>& basis)
       lanes_(b_.table.lanes),
       parts_(b_.grid.problem.parts()),
       slots_(b_.slots()),
-      gap_(line_gap<T>(fourier_, lanes_)) {
+      gap_(fourier_.gap()) {
   b_.grid.split_channels(lanes_);
   by_channel_ = b_.grid.channels > 1;
   across_ = b_.grid.channels_touch;
@@ -39,8 +39,10 @@ void SpectralLanes<T>::prepare(SpectralWorkspace<T>& w) const {
   w.slots.resize(size_t(slots_));
   w.lines.resize(size_t(slots_));
   T* z = static_cast<T*>(w.memory.data());
-  // Gaps are read, though nobody looks at what becomes of them; the last piece of the workspace is a row of zeros.
-  std::fill(z, z + z_numbers() + panel_numbers() + kPiece * parts_, T(0));
+  // Gaps are measured and scaled with the rest; the last piece of the workspace is a row of zeros.
+  const int64_t run = fourier_.run();
+  for (int64_t i = run; i < line_.points; i += run) std::fill(z + at(i) - gap_ * pair(), z + at(i), T(0));
+  std::fill_n(z + z_numbers() + panel_numbers(), kPiece * parts_, T(0));
 }
 
 template <class T>

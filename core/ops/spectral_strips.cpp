@@ -33,7 +33,7 @@ SpectralStrips<T>::SpectralStrips(const SpectralBasis<T>& basis, int64_t fold)
   for (const int64_t n : points) leading_.emplace_back(n, b_.table.radix);
   // Rows stand in a strip with the gaps of the transform along the last leading axis, and odd strides before it.
   const Fourier<T>& inner = leading_.back();
-  row_gap_ = line_gap(inner, lanes_);
+  row_gap_ = inner.gap();
   pitch_.assign(points.size(), 1);
   strip_pairs_ = inner.n() + (inner.n() - 1) / inner.run() * row_gap_;
   for (size_t a = points.size() - 1; a-- > 0;) {
@@ -54,7 +54,7 @@ SpectralStrips<T>::SpectralStrips(const SpectralBasis<T>& basis, int64_t fold)
   // What one strip leaves in the groups stands side by side in the cache.
   const int64_t page = std::max<int64_t>(1, kPage / (pair() * int64_t(sizeof(T))));
   // Gaps part runs of columns; a strip must lie inside one.
-  gap_ = line_.run() % lanes_ == 0 ? line_gap(line_, lanes_) : 0;
+  gap_ = line_.run() % lanes_ == 0 ? line_.gap() : 0;
   group_pitch_ = column(columns_ - 1, gap_) / pair() + 1;
   while (group_pitch_ % page != lanes_ % page) ++group_pitch_;
   if (folded_) fold_tables();
@@ -93,40 +93,36 @@ void SpectralStrips<T>::prepare(SpectralWorkspace<T>& w) const {
   for (int64_t i = 0; i < halves() * rows_; ++i)
     w.panel_rows[size_t(i)] = reinterpret_cast<const char*>(m.panel + i * panel_width() * parts_);
   // Gaps are read, though nobody looks at what becomes of them.
-  std::fill(m.z, m.z + block_numbers() + strip_numbers(), T(0));
+  std::fill(m.strip, m.strip + strip_numbers(), T(0));
   std::fill(m.zeros, m.zeros + 3 * pair(), T(0));
 }
 
 // ---- transforms ----
 
-// exp(-2 pi i k1 (x + l) / points) = base[x][k1] * across[k1][l], and their conjugates for the way back.
+// exp(-2 pi i k1 (x + l) / points) = base[x][k1] * across[k1][l].
 template <class T>
 void SpectralStrips<T>::fold_tables() {
   const std::vector<int64_t> order = leading_[0].order();
   const Roots roots(axis_.points);
-  for (const bool back : {false, true}) {
-    const auto push = [&](std::vector<T>& table, int64_t k, bool imaginary) {
-      const std::complex<long double> w = roots.at(k);
-      table.push_back(T(!imaginary ? w.real() : back ? -w.imag() : w.imag()));
-    };
+  const auto push = [&](std::vector<T>& table, int64_t k, bool imaginary) {
+    const std::complex<long double> w = roots.at(k);
+    table.push_back(T(imaginary ? w.imag() : w.real()));
+  };
+  for (const int64_t k : order)
+    for (const bool imaginary : {false, true})
+      for (int64_t l = 0; l < lanes_; ++l) push(across_, k * l, imaginary);
+  for (int64_t x = 0; x < columns_; x += lanes_)
     for (const int64_t k : order)
-      for (const bool imaginary : {false, true})
-        for (int64_t l = 0; l < lanes_; ++l) push(across_[back], k * l, imaginary);
-    for (int64_t x = 0; x < columns_; x += lanes_)
-      for (const int64_t k : order)
-        for (const bool imaginary : {false, true}) push(base_[back], k * x, imaginary);
-  }
+      for (const bool imaginary : {false, true}) push(base_, k * x, imaginary);
 }
 
 template <class T>
 void SpectralStrips<T>::twist(int64_t x, T* strip, bool back) const {
-  const T* base = base_[back].data() + x / lanes_ * 2 * rows_;
+  const T* base = base_.data() + x / lanes_ * 2 * rows_;
   const int64_t run = leading_[0].run();
-  for (int64_t y = 0; y < rows_; y += run) {
-    const int64_t n = std::min(run, rows_ - y);
-    b_.table.multiply_lanes(strip + row_at_[size_t(y)], across_[back].data() + y * pair(), n);
-    b_.table.multiply(strip + row_at_[size_t(y)], base + 2 * y, n);
-  }
+  for (int64_t y = 0; y < rows_; y += run)
+    b_.table.twist(strip + row_at_[size_t(y)], base + 2 * y, across_.data() + y * pair(),
+                   std::min(run, rows_ - y), back);
 }
 
 // Calls f(start) for every line of the strip along one leading axis; the axes before it count up to their limits only.

@@ -67,6 +67,7 @@ class SpectralStrips final : public SpectralEngine<T> {
   const char* line_of(const BlockItem& item, int64_t y, const char* in) const;
   void set_rows(int64_t s, SpectralWorkspace<T>& w) const;
   bool reads_in_place(int64_t s, int64_t x, const SpectralWorkspace<T>& w) const;
+  bool none_needed(int64_t x, const SpectralWorkspace<T>& w) const;
   void load(const Buffers& m, SpectralWorkspace<T>& w) const;
   void load_half(int64_t s, int64_t x, const Buffers& m, SpectralWorkspace<T>& w) const;
   void fill_panel(int64_t s, int64_t x, SpectralWorkspace<T>& w) const;
@@ -93,7 +94,7 @@ class SpectralStrips final : public SpectralEngine<T> {
   std::vector<int64_t> pitch_,
       row_at_;  // pairs between points of a leading axis; numbers to a row's pair in a strip
   int64_t strip_pairs_, groups_, group_pitch_, gap_, row_gap_, panel_strips_;
-  std::vector<T> across_[2], base_[2];  // twists, forth and back
+  std::vector<T> across_, base_;  // twists
 
   // Columns that lie side by side in the arrays as T, or as float where T is double.
   typename SpectralColumns<T>::Take take_ = nullptr, take_panel_;

@@ -79,6 +79,13 @@ bool SpectralStrips<T>::reads_in_place(int64_t s, int64_t x, const SpectralWorks
   return folded_ || (x + lanes_ <= span.needed && reader_.inside(span.window + x, lanes_));
 }
 
+// Whether the columns from x on lie behind all that outputs read.
+template <class T>
+bool SpectralStrips<T>::none_needed(int64_t x, const SpectralWorkspace<T>& w) const {
+  return std::all_of(w.slots.begin(), w.slots.end(),
+                     [&](const Slot<T>& s) { return !s.present || s.item.spans.back().needed <= x; });
+}
+
 // Loads, measures and transforms; once more where it turns out that the blocks want factors.
 template <class T>
 void SpectralStrips<T>::load(const Buffers& m, SpectralWorkspace<T>& w) const {
@@ -87,6 +94,12 @@ void SpectralStrips<T>::load(const Buffers& m, SpectralWorkspace<T>& w) const {
     for (Slot<T>& s : w.slots) s.largest = 0, s.squares = 0, s.broken = 0;
     for (StripHalf& h : w.halves) h.panel_begin = h.panel_end = 0;
     for (int64_t x = 0; x < columns_; x += lanes_) {
+      if (none_needed(x, w)) {
+        const int64_t numbers = std::min(lanes_, columns_ - x) * pair();
+        for (int64_t g = 0; g < groups_; ++g)
+          std::fill_n(m.z + g * group_pitch_ * pair() + column(x, gap_), numbers, T(0));
+        continue;
+      }
       for (int64_t s = 0; s < halves(); ++s) load_half(s, x, m, w);
       strip_forward(x, m.strip);
       strip_to_lines(x, m.z, group_pitch_, gap_, m);

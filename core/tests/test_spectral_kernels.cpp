@@ -240,7 +240,7 @@ void test_twist(const SpectralTable<T>& table) {
   for (int64_t n = 0; n < 40; ++n)
     for (const bool conjugate : {false, true}) {
       const int64_t width = 2 * table.lanes;
-      Heap<T> z(n * width), base(2 * n), across(width);
+      Heap<T> z(n * width), base(2 * n), across(n * width);
       fill(z, random);
       fill(base, random);
       fill(across, random);
@@ -252,7 +252,7 @@ void test_twist(const SpectralTable<T>& table) {
           const auto at = [&](const Heap<T>& values, int64_t first, int64_t apart) {
             return Wide(values[first], values[first + apart]);
           };
-          Wide w = times(at(base, 2 * i, 1), at(across, l, table.lanes));
+          Wide w = times(at(base, 2 * i, 1), at(across, i * width + l, table.lanes));
           if (conjugate) w = std::conj(w);
           const Wide right = times(at(z, i * width + l, table.lanes), w);
           const Wide got = at(out, i * width + l, table.lanes);
