@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ._blocks_cut import Box, Cut, cut, sizes, view
 from ._dtype import is_integer
 from ._errors import FaltungValueError
+from ._geometry import effective_size
 from ._recipe import Recipe
 from ._request import Request
 from ._tuning import MAP_RATE
@@ -48,8 +49,9 @@ class Layout(NamedTuple):
 
 
 class Method(NamedTuple):
-    """What the method of a box takes."""
+    """The method of a box, and what it takes."""
 
+    name: str
     thread: float  # bytes
     shared: float  # bytes
     seconds: float  # of one thread
@@ -90,9 +92,21 @@ class Costs:
             total += self._missing(inputs, outputs)
         return total + self.samples.reached(piece.request.shape) + self.target.reached(lengths)
 
+    @property
+    def window_bytes(self) -> int:
+        """What gathering the samples of a single output takes at most."""
+        spec = self.how.spec
+        each = zip(spec.kernel_size, spec.dilation, strict=True) if spec else ()
+        window = [effective_size(taps, dilation) for taps, dilation in each]
+        return 2 * prod(window) * self.samples.itemsize + 8 * sum(window)
+
     def thread_bytes(self, box: Box) -> float:
         """Memory of every further thread."""
         return self._method(cut(self.how, box)).thread
+
+    def method(self, box: Box) -> str:
+        """The name of the method."""
+        return self._method(cut(self.how, box)).name
 
     def seconds(self, box: Box) -> float:
         """Predicted time of one thread."""
@@ -112,9 +126,9 @@ class Costs:
         try:
             way = how.choose(view(self.kernel, piece.taps), keep).way
         except FaltungValueError:
-            return Method(inf, inf, inf)
-        # The spectra of two recipes are kept; a packed tap has at most 16 bytes.
-        return Method(way.extra_bytes, 2 * way.spectrum + 16 * how.taps, way.seconds)
+            return Method(self.how.request.method, inf, inf, inf)
+        # A packed tap has at most 16 bytes.
+        return Method(way.method, way.extra_bytes, way.spectrum + 16 * how.taps, way.seconds)
 
     def _missing(self, inputs: int, outputs: int) -> int:
         """Copies of samples and masks; the sums, the weights and the result."""

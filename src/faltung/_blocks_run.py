@@ -42,7 +42,7 @@ class Runner:
         self.kernel = kernel
         self.missing = missing
         self.mapped = mapped  # gives the pages of the samples back
-        self._settled = lru_cache(maxsize=2)(self._settle)
+        self._settled = lru_cache(maxsize=1)(self._settle)
 
     def box(self, box: Box, out: Array | None, workers: int | None) -> tuple[Array, Array | None]:
         """The outputs of a box, in `out` where it is given, and their weights where those are asked for."""
@@ -93,7 +93,7 @@ class Runner:
     def _settle(
         self, whole: Request, part: Request, ends: tuple[tuple[int, int], ...]
     ) -> tuple[Recipe, Array, Choice | None]:
-        """The recipe of a part, its kernel, and the method for boxes of the same shape; the last are kept."""
+        """The recipe of a part, its kernel, and the method for boxes of the same shape; the last is kept."""
         how, kernel = Recipe(part), view(self.kernel, [slice(*pair) for pair in ends])
         return how, kernel, None if part == whole else how.choose(kernel, keep=True)
 
