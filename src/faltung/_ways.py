@@ -6,6 +6,7 @@ but for the separable method, which depends on the taps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil, prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -14,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, _tuning
-from ._dtype import integer_range, is_integer
+from ._dtype import DType, integer_range, is_integer
 from ._errors import FaltungValueError
-from ._factor import Factors, split
+from ._factor import Factors, split, take
 from ._precision import error_units
 from ._spectral import Blocks, Work, choose_blocks, rounds_to_exact
 
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from ._recipe import Recipe
 
 Array: TypeAlias = NDArray[Any]
+Known: TypeAlias = Sequence[Array] | None
 
 LANES = {"avx512": 64, "avx2": 32, "baseline": 16}  # bytes of a vector
 MAX_TERMS = 3
+TOLERANCE = 16.0  # units that a tap may be off, such as those of exp(-(x² + y²)) computed in one
 
 
 class Way(NamedTuple):
@@ -44,10 +47,11 @@ class Way(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The way that was taken, and the factors of the kernel where it runs on them."""
+    """The way that was taken; the factors of the kernel where it runs on them; whether a plan keeps it."""
 
     way: Way
     factors: Array | None = None
+    keep: bool = False
 
 
 class Refusal(NamedTuple):
@@ -57,8 +61,10 @@ class Refusal(NamedTuple):
     reason: str
 
 
-def choose(how: Recipe, k: Array, keep: bool = False) -> Choice:
+def choose(how: Recipe, k: Array, keep: bool = False, known: Known = None) -> Choice:
     """The fastest way that keeps the promise, or the one that was asked for.
+
+    `keep` where the taps stay the same over many runs; `known` are the factors that the kernel came with.
 
     Raises
     ------
@@ -67,21 +73,21 @@ def choose(how: Recipe, k: Array, keep: bool = False) -> Choice:
     """
     asked = how.request.method
     if not how.size:
-        return Choice(plain(how, "direct"))
+        return Choice(plain(how, "direct"), keep=keep)
     if asked == "auto":
-        return _fastest(how, k, keep)
+        return _fastest(how, k, keep, known)._replace(keep=keep)
     if asked == "separable":
-        found = separable(how, k)
+        found = separable(how, k, known)
     elif asked == "spectral":
         found = spectral(how, k, keep)
     else:
-        return Choice(plain(how, asked))
+        return Choice(plain(how, asked), keep=keep)
     if isinstance(found, Refusal):
         raise FaltungValueError(f"`method` (={asked!r}) {found.reason}; use 'auto' or 'direct'.")
-    return found
+    return found._replace(keep=keep)
 
 
-def _fastest(how: Recipe, k: Array, keep: bool) -> Choice:
+def _fastest(how: Recipe, k: Array, keep: bool, known: Known) -> Choice:
     best = Choice(plain(how, "direct"))
     if best.way.seconds < _tuning.CHOICE_SECONDS or not how.spec:
         return best
@@ -89,7 +95,7 @@ def _fastest(how: Recipe, k: Array, keep: bool) -> Choice:
     if isinstance(other, Choice) and other.way.seconds < best.way.seconds:
         best = other
     if may_separate(how) and separable_seconds(how, 1) < best.way.seconds - _tuning.SPLIT_SECONDS:
-        factored = separable(how, k)
+        factored = separable(how, k, known)
         if isinstance(factored, Choice) and factored.way.seconds < best.way.seconds:
             best = factored
     return best
@@ -105,12 +111,12 @@ def needs_kernel(how: Recipe) -> bool:
     return how.exact or may_separate(how)
 
 
-def candidates(how: Recipe, k: Array) -> tuple[Choice | Refusal, ...]:
+def candidates(how: Recipe, k: Array, known: Known = None) -> tuple[Choice | Refusal, ...]:
     """What every method would be, for a plan, whose kernel is transformed once."""
     direct, reference = (Choice(plain(how, method)) for method in ("direct", "reference"))
     if not how.spec or not how.size:
         return direct, reference
-    return direct, separable(how, k), spectral(how, k, keep=True), reference
+    return direct, separable(how, k, known), spectral(how, k, keep=True), reference
 
 
 def plain(how: Recipe, method: str) -> Way:
@@ -128,13 +134,13 @@ def may_separate(how: Recipe) -> bool:
     return bool(how.spec) and _why_not_separable(how) is None and sum(n > 1 for n in how.lengths) > 1
 
 
-def separable(how: Recipe, k: Array) -> Choice | Refusal:
+def separable(how: Recipe, k: Array, known: Known = None) -> Choice | Refusal:
     """The separable method for these taps."""
     reason = _why_not_separable(how)
     if reason:
         return Refusal("separable", reason)
     kernel = how.kernel_of(k)
-    factors = _split(how, kernel)
+    factors = (known and _take(how, kernel, known)) or _split(how, kernel)
     if factors is None:
         shape = "x".join(map(str, kernel.shape))
         return Refusal(
@@ -176,16 +182,26 @@ def _why_not_separable(how: Recipe) -> str | None:
     return None
 
 
+def _unit(how: Recipe) -> float:
+    """Of the type that sums: factors need be no better."""
+    return 2.0**-24 if how.compute == "f32" and not how.exact else 2.0**-53
+
+
+def _take(how: Recipe, kernel: Array, known: Sequence[Array]) -> Factors | None:
+    axes = how.request.kernel_axes
+    return take(kernel, [known[axes.index(axis)] for axis in sorted(how.request.axes)], _unit(how))
+
+
 def _split(how: Recipe, kernel: Array) -> Factors | None:
-    unit = 2.0**-24 if kernel.dtype.itemsize <= 4 and kernel.dtype.kind == "f" else 2.0**-53
+    unit = _unit(how)
     if kernel.nbytes <= _tuning.KEPT_KERNEL_BYTES:
-        return _split_content(kernel.tobytes(), kernel.dtype.str, kernel.shape, unit)
-    return split(kernel, unit, MAX_TERMS)
+        return _split_content(kernel.tobytes(), kernel.dtype, kernel.shape, unit)
+    return split(kernel, unit, MAX_TERMS, tolerance=TOLERANCE)
 
 
 @lru_cache(maxsize=256)
-def _split_content(taps: bytes, dtype: str, shape: tuple[int, ...], unit: float) -> Factors | None:
-    return split(np.frombuffer(taps, dtype).reshape(shape), unit, MAX_TERMS)
+def _split_content(taps: bytes, dtype: DType, shape: tuple[int, ...], unit: float) -> Factors | None:
+    return split(np.frombuffer(taps, dtype).reshape(shape), unit, MAX_TERMS, tolerance=TOLERANCE)
 
 
 def _keeps(how: Recipe, factors: Factors) -> bool:
