@@ -49,9 +49,9 @@ class Runner:
         try:
             return self._compute(self.how, box, out, workers)
         except (FaltungOverflowError, FaltungValueError) as error:
-            if sizes(box) == self.how.out_shape:
+            if sizes(box) == self.how.out_shape or not is_integer(self.how.out_dtype):
                 raise
-            raise self._first_failure(box) from error
+            raise self._first_failure(box, error) from None
 
     def check(self, box: Box, workers: int | None) -> None:
         """An error where a result of the box does not fit; nothing is written."""
@@ -104,8 +104,8 @@ class Runner:
 
     # -- what did not fit ------------------------------------------------------------------------------------
 
-    def _first_failure(self, box: Box) -> Exception:
-        """What to raise for the first output of a box that its type does not hold."""
+    def _first_failure(self, box: Box, error: Exception) -> Exception:
+        """What to raise for the first output of a box that its type does not hold; `error` for all else."""
         while prod(sizes(box)) > 1:
             first, second = halves(box)
             box = first if self._fails(first) else second
@@ -122,6 +122,8 @@ class Runner:
         y = float(self._compute(Recipe(request), box)[0].reshape(()))
         if not isfinite(y):
             return not_finite(index, y)
+        if isinstance(error, FaltungValueError):
+            return error
         rounded = int(np.rint(y))
         if low <= rounded <= high:  # by this method; by another it rounded beyond
             rounded = low - 1 if y - low < high - y else high + 1
