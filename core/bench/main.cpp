@@ -3,6 +3,7 @@
 // Operands lie in L1, unaligned by one element as in real use. Shares of the ceiling compare on any machine;
 // absolute figures do not.
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -12,9 +13,11 @@
 #include <thread>
 #include <vector>
 
+#include "core/base/memory.h"
 #include "core/base/pool.h"
 #include "core/bench/ceiling.h"
 #include "core/kernels/select.h"
+#include "core/ops/fourier.h"
 
 namespace faltung::bench {
 namespace {
@@ -100,6 +103,49 @@ void bench_conversions(Isa isa, const char* type, const std::regex& wanted) {
     }
 }
 
+// Lines of zeros from L1 to L2, as their transforms like them; GFLOP/s of 5 n log2 n operations a transform and lane, the
+// usual count, whatever was really done.
+template <class T>
+void bench_transforms(Isa isa, const std::regex& wanted) {
+  const SpectralTable<T>& table = spectral_table<T>(isa);
+  const auto bench = [&](const std::string& what, double operations, const char* unit, auto work) {
+    const std::string name = table.name + ("_" + what);
+    if (std::regex_search(name, wanted))
+      std::printf("%-44s %8.1f %s\n", name.c_str(), operations / seconds(work) * 1e-9, unit);
+  };
+  for (const std::int64_t n : {64, 80, 256, 1024, 4096, 16384}) {
+    const Fourier<T> fourier(n, table.radix);
+    const FourierStages<T> stages = fourier.stages(fourier.gap());
+    const std::int64_t width = 2 * table.lanes, pairs = n + n / stages.run * stages.gap;
+    Scratch line(static_cast<std::size_t>(pairs * width) * sizeof(T));
+    T* z = static_cast<T*>(line.data());
+    std::memset(line.data(), 0, line.size());
+    const std::vector<T> h(static_cast<std::size_t>(n * width));
+    const double points = static_cast<double>(n), operations = 5 * points * std::log2(points) * table.lanes;
+    const std::string size = std::to_string(n);
+    bench("forward_" + size, operations, "GFLOP/s", [&] { table.forward(z, 1, stages); });
+    bench("inverse_" + size, operations, "GFLOP/s", [&] { table.inverse(z, 1, stages); });
+    bench("convolve_" + size, 2 * operations, "GFLOP/s",
+          [&] { table.convolve(z, 1, stages, h.data(), false); });
+    bench("convolve_lanes_" + size, 2 * operations, "GFLOP/s",
+          [&] { table.convolve(z, 1, stages, h.data(), true); });
+  }
+  constexpr std::int64_t samples = 250;
+  const std::int64_t spread = samples + 3;
+  std::vector<T> numbers(static_cast<std::size_t>(table.lanes * spread + 1)), largest(numbers),
+      squares(numbers);
+  std::vector<T> z(static_cast<std::size_t>(2 * table.lanes * samples));
+  std::vector<T*> rows;
+  for (int l = 0; l < table.lanes; ++l) rows.push_back(numbers.data() + l * spread + 1);
+  const double count = static_cast<double>(samples * table.lanes);
+  bench("gather", count, "samples/ns",
+        [&] { table.gather(rows.data(), samples, z.data(), 2 * table.lanes); });
+  bench("scatter", count, "samples/ns",
+        [&] { table.scatter(z.data(), 2 * table.lanes, samples, rows.data()); });
+  bench("measure", count, "samples/ns",
+        [&] { table.measure(z.data(), 2 * table.lanes, samples, largest.data(), squares.data()); });
+}
+
 // Two halves of 100 microseconds each, the worker asleep between jobs: 200 alone, 100 and the wake-up on two.
 void bench_pool(const std::regex& wanted) {
   using Clock = std::chrono::steady_clock;
@@ -129,6 +175,8 @@ void bench_all(const std::regex& wanted) {
     bench_conversions<float>(isa, "f32", wanted);
     bench_conversions<double>(isa, "f64", wanted);
     bench_conversions<std::uint64_t>(isa, "u64", wanted);
+    bench_transforms<float>(isa, wanted);
+    bench_transforms<double>(isa, wanted);
   }
   bench_pool(wanted);
 }

@@ -1,7 +1,7 @@
 // Butterflies: transforms of 2, 3, 4, 5 and 8 points in registers.
 //
-// All of them take their points times w^p (p the index of the point): X[m] = sum over p of x[p] w^p exp(-2 pi i m p / r). The
-// sum is a polynomial in v = w exp(-2 pi i m / r), and for r = 4 and 8 it is halved into its even and odd powers, v^2 and v^4
+// They take their points times w^p (p the index of the point): X[m] = sum over p of x[p] w^p exp(-2 pi i m p / r). The sum
+// is a polynomial in v = w exp(-2 pi i m / r), and for r = 4 and 8 it is halved into its even and odd powers, v^2 and v^4
 // being shared. What remains is one operation, a + w b and a - w b, of six multiply-adds:
 //   s = a + w b   four of them        a - w b = 2 a - s   two
 // Radix 8 is 72 multiply-adds (the textbook: 24 additions of pairs, 7 products, 2 rotations, 84 operations), radix 4 is 24.
@@ -18,37 +18,37 @@ struct Pair {
   V re, im;
 };
 
-// a, b <- a + w b, a - w b
 template <class V>
-FALTUNG_INLINE void turn(Pair<V>& a, Pair<V>& b, const Pair<V>& w) {
-  V re = a.re + w.re * b.re, im = a.im + w.re * b.im;
-  re -= w.im * b.im;
-  im += w.im * b.re;
-  b.re = a.re * 2 - re;
-  b.im = a.im * 2 - im;
-  a.re = re;
-  a.im = im;
+FALTUNG_INLINE Pair<V> times(const Pair<V>& a, const Pair<V>& b) {
+  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+}
+template <class V>
+FALTUNG_INLINE Pair<V> times_conjugate(const Pair<V>& a, const Pair<V>& b) {
+  return {a.re * b.re + a.im * b.im, a.im * b.re - a.re * b.im};
 }
 
-// a, b <- a - i w b, a + i w b
+// a, b <- s, 2 a - s
 template <class V>
-FALTUNG_INLINE void turn_back(Pair<V>& a, Pair<V>& b, const Pair<V>& w) {
-  V re = a.re + w.re * b.im, im = a.im - w.re * b.re;
-  re += w.im * b.re;
-  im += w.im * b.im;
-  b.re = a.re * 2 - re;
-  b.im = a.im * 2 - im;
-  a.re = re;
-  a.im = im;
+FALTUNG_INLINE void mirror(Pair<V>& a, Pair<V>& b, const Pair<V>& s) {
+  b = {a.re * 2 - s.re, a.im * 2 - s.im};
+  a = s;
 }
 
-// The same for w = 1.
+// Where products and sums are separate operations, the product is kept.
+#if defined(__FMA__) || defined(__aarch64__)
+constexpr bool kFused = true;
+#else
+constexpr bool kFused = false;
+#endif
+
+// a, b <- a + b, a - b
 template <class V>
 FALTUNG_INLINE void turn(Pair<V>& a, Pair<V>& b) {
   const Pair<V> d{a.re - b.re, a.im - b.im};
   a = {a.re + b.re, a.im + b.im};
   b = d;
 }
+// a, b <- a - i b, a + i b
 template <class V>
 FALTUNG_INLINE void turn_back(Pair<V>& a, Pair<V>& b) {
   const Pair<V> d{a.re - b.im, a.im + b.re};
@@ -56,7 +56,46 @@ FALTUNG_INLINE void turn_back(Pair<V>& a, Pair<V>& b) {
   b = d;
 }
 
-// And for w = c (1 - i), c = sqrt(1/2).
+// The same with w b in place of b.
+template <class V>
+FALTUNG_INLINE void turn(Pair<V>& a, Pair<V>& b, const Pair<V>& w) {
+  if constexpr (kFused) {
+    Pair<V> s{a.re + w.re * b.re, a.im + w.re * b.im};
+    s.re -= w.im * b.im;
+    s.im += w.im * b.re;
+    mirror(a, b, s);
+  } else {
+    b = times(b, w);
+    turn(a, b);
+  }
+}
+template <class V>
+FALTUNG_INLINE void turn_back(Pair<V>& a, Pair<V>& b, const Pair<V>& w) {
+  if constexpr (kFused) {
+    Pair<V> s{a.re + w.re * b.im, a.im - w.re * b.re};
+    s.re += w.im * b.re;
+    s.im += w.im * b.im;
+    mirror(a, b, s);
+  } else {
+    b = times(b, w);
+    turn_back(a, b);
+  }
+}
+// For the conjugate of w.
+template <class V>
+FALTUNG_INLINE void turn_conjugate(Pair<V>& a, Pair<V>& b, const Pair<V>& w) {
+  if constexpr (kFused) {
+    Pair<V> s{a.re + w.re * b.re, a.im + w.re * b.im};
+    s.re += w.im * b.im;
+    s.im -= w.im * b.re;
+    mirror(a, b, s);
+  } else {
+    b = times_conjugate(b, w);
+    turn(a, b);
+  }
+}
+
+// For w = c (1 - i), c = sqrt(1/2).
 template <class V>
 FALTUNG_INLINE void turn_eighth(Pair<V>& a, Pair<V>& b, V c) {
   const V sum = b.re + b.im, difference = b.im - b.re;
@@ -70,29 +109,8 @@ FALTUNG_INLINE void turn_back_eighth(Pair<V>& a, Pair<V>& b, V c) {
   a = {a.re + c * difference, a.im - c * sum};
 }
 
-// For the conjugate of w.
-template <class V>
-FALTUNG_INLINE void turn_conjugate(Pair<V>& a, Pair<V>& b, const Pair<V>& w) {
-  V re = a.re + w.re * b.re, im = a.im + w.re * b.im;
-  re += w.im * b.im;
-  im -= w.im * b.re;
-  b.re = a.re * 2 - re;
-  b.im = a.im * 2 - im;
-  a.re = re;
-  a.im = im;
-}
-
-template <class V>
-FALTUNG_INLINE Pair<V> times_conjugate(const Pair<V>& a, const Pair<V>& b) {
-  return {a.re * b.re + a.im * b.im, a.im * b.re - a.re * b.im};
-}
-template <class V>
-FALTUNG_INLINE Pair<V> times(const Pair<V>& a, const Pair<V>& b) {
-  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-}
-
-// In place; X[m] ends in x[Butterfly::at[m]]. `finish` is what remains after the first turns: of p and p + radix / 2, or where
-// the radix is odd of p and radix - p.
+// In place; X[m] ends in x[Butterfly::at[m]]. `finish` is what remains after the first turns: of p and p + radix / 2, or
+// where the radix is odd of p and radix - p.
 template <class T, int Bytes, int Radix>
 struct Butterfly;
 

@@ -106,6 +106,24 @@ FALTUNG_TEST(fourier_roots_keep_the_symmetries_of_the_circle) {
   }
 }
 
+// Short lines are one row. Of longer ones neither a row nor a column is longer than what the kernels keep near.
+FALTUNG_TEST(fourier_splits_long_lines) {
+  for (int64_t n = 1; n <= 65536; ++n) {
+    if (!is_size(n)) continue;
+    const Fourier<float> fourier(n, 8);
+    const FourierStages<float> stages = fourier.stages(3);
+    int64_t rows = 1;
+    for (int i = 0; i < stages.columns; ++i) rows *= stages.stages[i].radix;
+    const std::string where = std::to_string(n) + " points";
+    REQUIRE(stages.run == fourier.run() && rows * stages.run == n && stages.gap == 3, where);
+    REQUIRE(n > 256 ? stages.run <= 256 && rows <= 512 && stages.columns > 0 : stages.columns == 0, where);
+    REQUIRE(fourier.gap() == (stages.columns > 1 ? 4 : 0), where);
+  }
+  CHECK(Fourier<float>(4096, 8).run() == 64);
+  CHECK(Fourier<float>(4096, 4).run() == 64);
+  CHECK(Fourier<float>(1024, 8).run() == 128);
+}
+
 FALTUNG_TEST(fourier_refuses_other_sizes) {
   for (const int64_t n : {-8, 0, 7, 11, 14, 1022})
     CHECK_THROWS(std::invalid_argument, "not of " + std::to_string(n), Fourier<float>(n, 8));

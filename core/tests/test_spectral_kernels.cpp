@@ -48,7 +48,7 @@ template <class T>
 Layout random_layout(const Fourier<T>& fourier, Random& random) {
   const int64_t n = fourier.n();
   const int64_t step = n > 2000 ? random.of<int64_t>({1, 1, 3}) : random.of<int64_t>({1, 1, 2, 3, 5, 17});
-  return {n, step, fourier.run(), random.of<int64_t>({0, 1, 1, 2})};
+  return {n, step, fourier.run(), random.of<int64_t>({0, 1, 2, fourier.gap()})};
 }
 
 // A line of pairs in memory of exactly its length; what lies between its pairs is guarded.
