@@ -24,10 +24,11 @@ CALL_SECONDS = 1e-6
 # Decisions that the cache of calls keeps at most.
 CACHED_CALLS = 1024
 
-# Auto looks beyond the direct method where that is predicted to take longer, and splits a kernel where that
-# could win more than the split costs.
-CHOICE_SECONDS = 30e-6
-SPLIT_SECONDS = 20e-6
+# Auto looks beyond the direct method where that is predicted to take longer than the first, and at the taps
+# where longer than the second; a kernel is split where that could win more than the third.
+SHORT_SECONDS = 8e-6
+CHOICE_SECONDS = 20e-6
+SPLIT_SECONDS = 10e-6
 # Factors and spectra of kernels up to this size are kept for calls; those of plans always.
 KEPT_KERNEL_BYTES = 4096
 
@@ -49,6 +50,7 @@ SEPARABLE_TAP = {
 # transform, for blocks in lanes, lines folded to a matrix, and blocks along several axes.
 SPECTRAL_CACHE = 3 << 19
 SPECTRAL_SECONDS = 3e-6
+SPECTRAL_CONVERT = 2.4e-9  # more for every integer that is read or written
 SPECTRAL_POINT = {
     4: {
         "lanes": (2.1e-9, 2.6e-11, 3.9e-10),
@@ -62,15 +64,15 @@ SPECTRAL_POINT = {
     },
 }
 
-# Missing data: outputs of a block between whose convolutions all stays in cache, and of a strip of elementwise
-# work on it; the weight below which spectral outputs are made again term by term, in boxes of so many.
+# Missing data: outputs of a block between whose convolutions all stays in cache, of a strip of elementwise work
+# on it; the weight below which spectral outputs are made again term by term, in boxes of so many.
 MISSING_BLOCK = 1 << 18
 MISSING_STRIP = 1 << 14
 THIN_WEIGHT = 2.0**-8
 THIN_BOX = 2048
 
-# Block by block: seconds of a box where somebody waits for progress, how often rows may read a sample before other
-# boxes are tried, bytes a second that pages of mapped files come and go at, bytes looked at in one go for NaN.
+# Block by block: seconds of a box where somebody waits for progress, how often rows may read a sample before
+# other boxes are tried, bytes a second that pages of mapped files come and go at, bytes searched for NaN at once.
 BLOCK_SECONDS = 0.1
 FEW_REREADS = 1.1
 MAP_RATE = 12e9

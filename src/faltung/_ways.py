@@ -75,11 +75,11 @@ def choose(how: Recipe, k: Array, keep: bool = False, known: Known = None) -> Ch
     if not how.size:
         return Choice(plain(how, "direct"), keep=keep)
     if asked == "auto":
-        return _fastest(how, k, keep, known)._replace(keep=keep)
+        return _fastest(how, k, known)._replace(keep=keep)
     if asked == "separable":
         found = separable(how, k, known)
     elif asked == "spectral":
-        found = spectral(how, k, keep)
+        found = spectral(how, k)
     else:
         return Choice(plain(how, asked), keep=keep)
     if isinstance(found, Refusal):
@@ -87,14 +87,18 @@ def choose(how: Recipe, k: Array, keep: bool = False, known: Known = None) -> Ch
     return found._replace(keep=keep)
 
 
-def _fastest(how: Recipe, k: Array, keep: bool, known: Known) -> Choice:
+def _fastest(how: Recipe, k: Array, known: Known) -> Choice:
     best = Choice(plain(how, "direct"))
-    if best.way.seconds < _tuning.CHOICE_SECONDS or not how.spec:
+    if best.way.seconds < _tuning.SHORT_SECONDS or not how.spec:
         return best
-    other = spectral(how, k, keep)
+    other = spectral(how, k)
     if isinstance(other, Choice) and other.way.seconds < best.way.seconds:
         best = other
-    if may_separate(how) and separable_seconds(how, 1) < best.way.seconds - _tuning.SPLIT_SECONDS:
+    if (
+        how.needs_kernel
+        and may_separate(how)
+        and separable_seconds(how, 1) < best.way.seconds - _tuning.SPLIT_SECONDS
+    ):
         factored = separable(how, k, known)
         if isinstance(factored, Choice) and factored.way.seconds < best.way.seconds:
             best = factored
@@ -112,11 +116,11 @@ def needs_kernel(how: Recipe) -> bool:
 
 
 def candidates(how: Recipe, k: Array, known: Known = None) -> tuple[Choice | Refusal, ...]:
-    """What every method would be, for a plan, whose kernel is transformed once."""
+    """What every method would be."""
     direct, reference = (Choice(plain(how, method)) for method in ("direct", "reference"))
     if not how.spec or not how.size:
         return direct, reference
-    return direct, separable(how, k, known), spectral(how, k, keep=True), reference
+    return direct, separable(how, k, known), spectral(how, k), reference
 
 
 def plain(how: Recipe, method: str) -> Way:
@@ -230,8 +234,8 @@ def _largest_sample(how: Recipe) -> float:
 # -- spectral ------------------------------------------------------------------------------------------------
 
 
-def spectral(how: Recipe, k: Array, keep: bool = False) -> Choice | Refusal:
-    """The spectral method for this request; `keep` where the kernel's spectrum is made once for many runs."""
+def spectral(how: Recipe, k: Array) -> Choice | Refusal:
+    """The spectral method; its time holds the spectrum's, also for plans: they take the method of calls."""
     tiling = blocks(how)
     if tiling is None:
         return Refusal("spectral", "finds no block that fits in memory")
@@ -240,7 +244,9 @@ def spectral(how: Recipe, k: Array, keep: bool = False) -> Choice | Refusal:
         reason = _why_not_exact(how, k, tiling)
         if reason:
             return Refusal("spectral", reason)
-    seconds = _tuning.CALL_SECONDS + tiling.seconds + (0 if keep else tiling.spectrum_seconds)
+    seconds = _tuning.CALL_SECONDS + tiling.seconds + tiling.spectrum_seconds
+    for samples, dtype in ((prod(how.request.shape), how.request.dtype), (how.size, how.out_dtype)):
+        seconds += samples * _tuning.SPECTRAL_CONVERT if is_integer(dtype) else 0
     way = Way(
         "spectral", "f64" if double else "f32", seconds, tiling.scratch, 1, tiling.block, tiling.folded,
         double, tiling.spectrum,
