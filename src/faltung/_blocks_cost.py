@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf, prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from numpy.typing import NDArray
-
-from ._blocks_cut import Box, Cut, cut, sizes, view
+from ._blocks_cut import Box, Cut, Kernel, cut, sizes
 from ._dtype import is_integer
 from ._errors import FaltungValueError
 from ._geometry import effective_size
@@ -21,7 +19,6 @@ from ._recipe import Recipe
 from ._request import Request
 from ._tuning import MAP_RATE
 
-Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 
 PAGE = 4096
@@ -61,7 +58,7 @@ class Costs:
     """The costs of any box of a call."""
 
     def __init__(
-        self, how: Recipe, kernel: Array, samples: Layout, target: Layout, reserved: int = 0
+        self, how: Recipe, kernel: Kernel, samples: Layout, target: Layout, reserved: int = 0
     ) -> None:
         self.how = how
         self.kernel = kernel
@@ -124,7 +121,8 @@ class Costs:
         how = Recipe(piece.request)
         keep = piece.request != self.how.request
         try:
-            way = how.choose(view(self.kernel, piece.taps), keep).way
+            kernel = self.kernel.part(piece.taps)
+            way = how.choose(kernel.taps, keep, kernel.known).way
         except FaltungValueError:
             return Method(self.how.request.method, inf, inf, inf)
         # A packed tap has at most 16 bytes.

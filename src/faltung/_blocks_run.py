@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ._blocks_cut import Box, Cut, Gathered, cut, halves, sizes, view
+from ._blocks_cut import Box, Cut, Gathered, Kernel, cut, halves, sizes, view
 from ._blocks_files import Mapping
 from ._dtype import holding, integer_range, is_integer
 from ._errors import FaltungOverflowError, FaltungValueError
@@ -33,7 +33,7 @@ class Runner:
         self,
         how: Recipe,
         samples: Array,
-        kernel: Array,
+        kernel: Kernel,
         missing: Array | None,
         mapped: Mapping | None,
     ) -> None:
@@ -76,7 +76,7 @@ class Runner:
                     raise nan_error("a", tuple(int(i) + along.start for i, along in where))
                 if self.mapped:
                     self.mapped.release(part)
-        refuse_nan(k=self.kernel)
+        refuse_nan(k=self.kernel.taps)
 
     def _compute(
         self, whole: Recipe, box: Box, out: Array | None = None, workers: int | None = 1
@@ -92,10 +92,10 @@ class Runner:
 
     def _settle(
         self, whole: Request, part: Request, ends: tuple[tuple[int, int], ...]
-    ) -> tuple[Recipe, Array, Choice | None]:
+    ) -> tuple[Recipe, Array, Choice]:
         """The recipe of a part, its kernel, and the method for boxes of the same shape; the last is kept."""
-        how, kernel = Recipe(part), view(self.kernel, [slice(*pair) for pair in ends])
-        return how, kernel, None if part == whole else how.choose(kernel, keep=True)
+        how, kernel = Recipe(part), self.kernel.part(tuple(slice(*pair) for pair in ends))
+        return how, kernel.taps, how.choose(kernel.taps, part != whole, kernel.known)
 
     def _release(self, piece: Cut) -> None:
         if self.mapped:
@@ -113,7 +113,7 @@ class Runner:
         low, high = integer_range(self.how.out_dtype)
         if self.how.exact and not self.how.request.missing:
             piece = cut(self.how, box)
-            kernel = view(self.kernel, piece.taps)
+            kernel = view(self.kernel.taps, piece.taps)
             value = exact_at(
                 Recipe(piece.request), prepared(piece.read(self.samples)), kernel, (0,) * len(box)
             )
@@ -138,7 +138,7 @@ class Runner:
 
     def _wide_enough(self) -> str:
         """An integer type that holds every sum of these taps and samples of this type."""
-        positive, negative = tap_sums(self.how, self.kernel)
+        positive, negative = tap_sums(self.how, self.kernel.taps)
         low, high = integer_range(self.samples.dtype)
         fill = int(np.frombuffer(self.how.request.fill, self.how.request.dtype)[0])
         low, high = min(low, fill, 0), max(high, fill, 0)
