@@ -33,7 +33,7 @@ SPLIT_SECONDS = 10e-6
 KEPT_KERNEL_BYTES = 4096
 
 # Working memory of one thread: what any method may use, and what direct and separable do use at most.
-LEAST_SCRATCH = 2 << 20
+LEAST_SCRATCH = 5 << 19
 DIRECT_BYTES = 3 << 19
 SEPARABLE_BYTES = 3 << 19
 
@@ -64,8 +64,8 @@ SPECTRAL_POINT = {
     },
 }
 
-# Missing data: outputs of a block between whose convolutions all stays in cache, of a strip of elementwise work
-# on it; the weight below which spectral outputs are made again term by term, in boxes of so many.
+# Missing data: outputs of a block between whose convolutions all stays in cache, of a strip of work on it;
+# the weight below which spectral outputs are made again term by term, in boxes of so many.
 MISSING_BLOCK = 1 << 18
 MISSING_STRIP = 1 << 14
 THIN_WEIGHT = 2.0**-8
