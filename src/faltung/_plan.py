@@ -316,6 +316,11 @@ class Plan:
         array([24.3, 48.6, 48.6])
         """
         request = self._recipe.request
+        if np.ma.is_masked(x):
+            raise FaltungValueError(
+                "`x` has masked samples, and this bound is for complete data; pass what the samples may be, as in "
+                "`x.filled(0)`, and divide by the weight as the page on missing data says."
+            )
         samples = np.asarray(x, request.dtype)
         if samples.shape != request.shape:
             message = "`x` must have exactly the plan's shape; make a plan for this one."
