@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("svg")
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import blended_transform_factory
 
 Row = dict[str, Any]
 
@@ -39,6 +41,9 @@ STYLE: Any = {
     "svg.hashsalt": "faltung",
     "figure.facecolor": "white",
 }
+
+SIGHT = (0.3, 30.0)
+"""Ratios beyond are arrows at the edge, with their number."""
 
 PAGES = {
     "many-taps": (
@@ -116,16 +121,17 @@ def ratios(run: dict[str, Any], groups: tuple[str, ...], title: str) -> Figure |
     figure = Figure(figsize=(9.6, height))
     figure.subplots_adjust(left=0.2, right=0.985, top=1 - 0.72 / height, bottom=0.62 / height, wspace=0.04)
     axes = figure.subplots(1, len(threads), squeeze=False, sharey=True)[0]
-    largest = max(max(ratio.high, ratio.middle, ratio.target or 1) for _, ratio in shown)
-    smallest = min(min(ratio.low, ratio.middle, ratio.target or 1) for _, ratio in shown)
+    everything = [x for _, ratio in shown for x in (ratio.low, ratio.middle, ratio.high, ratio.target or 1)]
+    low, high = (min(SIGHT[1], max(SIGHT[0], x)) for x in (min(everything), max(everything)))
     for axis, count in zip(axes, threads, strict=True):
-        _ratio_axis(axis, [ratio for _, ratio in shown if ratio.threads == count], place)
-        axis.set_xlim(min(0.45, smallest / 1.3), (largest / smallest) ** 0.16 * 1.3 * largest)
+        axis.set_xscale("log")
+        axis.set_xlim(low / 1.25, high * (high / low) ** (0.1 * len(threads)) * 1.15)  # room for the numbers
         axis.set_ylim(at - 0.3, -0.8)
+        _ratio_axis(axis, [ratio for _, ratio in shown if ratio.threads == count], place, (low, high))
         axis.set_title(f"{count} thread{'s' * (count > 1)}", fontsize=9.5, color=INK, pad=6)
     for where, group in heads:
-        axes[0].text(-0.43, where, group, transform=axes[0].get_yaxis_transform(), weight="bold", va="center",
-                     fontsize=9)  # fmt: skip
+        at_edge = blended_transform_factory(figure.transFigure, axes[0].transData)
+        axes[0].text(0.012, where, group, transform=at_edge, weight="bold", va="center", fontsize=9)
     for name, where in place.items():
         axes[0].text(-0.015, where, name, transform=axes[0].get_yaxis_transform(), ha="right", va="center",
                      fontsize=8.2)  # fmt: skip
@@ -146,21 +152,24 @@ def _key(colour: str, label: str) -> Line2D:
     return Line2D([], [], color=colour, marker="o", markersize=5.5, linestyle="", label=label)
 
 
-def _ratio_axis(axis: Axes, shown: list[Ratio], place: dict[str, float]) -> None:
-    axis.set_xscale("log")
+def _ratio_axis(axis: Axes, shown: list[Ratio], place: dict[str, float], sight: tuple[float, float]) -> None:
+    axis.grid(axis="x", color=GRID, linewidth=0.6)
     axis.axvline(1, color=SOFT, linewidth=0.9, zorder=1)
+    low, high = sight
     for ratio in shown:
         y = place[ratio.row]
         axis.axhline(y, color=GRID, linewidth=0.6, zorder=0)
-        axis.plot([ratio.low, ratio.high], [y, y], color=ratio.colour, linewidth=2.6, alpha=0.35, zorder=2,
+        bar = np.clip([ratio.low, ratio.high], low, high)
+        axis.plot(bar, [y, y], color=ratio.colour, linewidth=2.6, alpha=0.35, zorder=2,
                   solid_capstyle="round")  # fmt: skip
-        axis.plot(ratio.middle, y, "o", color=ratio.colour, markersize=5.5, zorder=3)
+        marker = "<" if ratio.middle < low else ">" if ratio.middle > high else "o"
+        axis.plot(np.clip(ratio.middle, low, high), y, marker, color=ratio.colour, markersize=5.5, zorder=3)
         if ratio.target is not None:
             axis.plot(ratio.target, y, "|", color=INK, markersize=9, markeredgewidth=1.3, zorder=4)
         number = f"{ratio.middle:.{2 if ratio.middle < 10 else 1}f}"
         axis.text(1, y, number, ha="right", va="center", fontsize=8, color=ratio.colour,
                   transform=axis.get_yaxis_transform())  # fmt: skip
-    _plain_ticks(axis, "x", (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100))
+    _plain_ticks(axis, "x", (0.3, 0.5, 1, 2, 3, 5, 10, 20, 50) if high / low < 50 else (0.3, 1, 3, 10, 30))
     axis.set_yticks([])
     _frame(axis)
 

@@ -16,7 +16,7 @@ import faltung as fl
 from blocks_tools import Steps, boxes_of, boxes_of_random_shape
 from checks import check, oracle
 from faltung._blocks_cost import Costs, Layout
-from faltung._blocks_cut import Gathered, cut
+from faltung._blocks_cut import Gathered, Kernel, cut
 from faltung._blocks_plan import divide
 from faltung._describe import described
 from faltung._recipe import Recipe
@@ -37,8 +37,9 @@ def test_any_boxes_are_the_definition(call, seed):
     steps = Steps()
     with boxes_of_random_shape(seed):
         if target is not None and target.kind in "iu" and not is_finite(want):
+            options = {**call.options, "overflow": "raise", "progress": steps}
             with pytest.raises((ValueError, OverflowError)):
-                getattr(fl, call.op)(call.a, call.k, call.mode, progress=steps, **call.options)
+                getattr(fl, call.op)(call.a, call.k, call.mode, **options)
             return
         got = check(call.op, call.a, call.k, call.mode, progress=steps, **call.options)
         if got is None:
@@ -103,6 +104,18 @@ def test_every_method(method):
     with boxes_of((17, 23)):
         got = fl.convolve(a, k, "same", boundary="wrap", method=method, progress=Steps())
     np.testing.assert_allclose(got, fl.convolve(a, k, "same", boundary="wrap"), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kernel", [fl.kernels.gaussian(2), fl.kernels.Separable([1, 2, 1], [1, 0, -1])])
+def test_factors_that_a_kernel_brings(kernel):
+    a = draw(np.random.default_rng(11), (900, 800), "float32")
+    want = fl.convolve(a, kernel, "same", boundary="wrap")
+    np.testing.assert_array_equal(
+        fl.convolve(a, kernel, "same", boundary="wrap", memory_limit=64 * MIB), want
+    )
+    with boxes_of((400, 500)):
+        parts = fl.convolve(a, kernel, "same", boundary="wrap", progress=Steps())
+    np.testing.assert_allclose(parts, want, rtol=0, atol=1e-5)
 
 
 def in_this_build(method):
@@ -174,7 +187,7 @@ def costs_of(shape, taps, mode="same", boundary="wrap", dtype="float32", mapped=
         steps = [item * prod(shape[axis + 1 :]) for axis in range(len(shape))]
         return Layout(tuple(steps), item, mapped)
 
-    return Costs(how, k, layout(shape), layout(how.out_shape))
+    return Costs(how, Kernel(k), layout(shape), layout(how.out_shape))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@
 namespace faltung {
 namespace {
 
-constexpr size_t kFreeWorkspace = size_t{1} << 20;  // of all threads, where half the output is less
-constexpr size_t kSmallKernel = 4096;               // bytes of taps whose spectrum is always kept
+constexpr size_t kFreeWorkspace = 5 << 19;  // of a thread, where the share of half the output is less
+constexpr size_t kSmallKernel = 4096;       // bytes of taps whose spectrum is always kept
 
 // How many rows a line of n points is folded into: neither rows nor columns leave many lanes empty, and both transforms are
 // about as long. 0: it cannot be folded.
@@ -72,8 +72,9 @@ template <class T>
 int SpectralCorrelation<T>::team(int threads) const {
   const Problem& p = basis_.grid.problem;
   const size_t output = size_t(p.outputs() * p.parts() * kItemSize[int(p.out)]);
-  const size_t most = std::max(kFreeWorkspace, output / 2) / size_t(summary_.scratch);
-  return int(std::clamp<size_t>(most, 1, size_t(std::max(threads, 1))));
+  const size_t wanted = size_t(std::max(threads, 1));
+  const size_t most = std::max(kFreeWorkspace * wanted, output / 2) / size_t(summary_.scratch);
+  return int(std::clamp<size_t>(most, 1, wanted));
 }
 
 template <class T>

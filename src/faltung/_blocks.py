@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from . import _describe
 from ._blocks_cost import Costs, Layout
-from ._blocks_cut import Box, sizes, view
+from ._blocks_cut import Box, Kernel, sizes, view
 from ._blocks_files import File, is_path, mapping, new_file, new_file_path, open_array, overlap
 from ._blocks_plan import Division, divide
 from ._blocks_run import Runner
 from ._dtype import is_integer
 from ._errors import FaltungTypeError
-from ._kinds import to_array
+from ._kinds import factors_of, to_array
 from ._machine import get_num_threads
 from ._missing import find_mask
 from ._normalize import normalize_int
@@ -53,8 +53,8 @@ def call_in_blocks(
     missing = find_mask(a, mask, samples)
     taps, kernel_weak, _ = to_array("k", k)
     request, workers = _describe.described(samples, weak, taps, kernel_weak, options, missing is not None)
-    how, kernel = recipe(request), prepared(taps)
-    how.choose(kernel)  # an error where the method asked for cannot compute this
+    how, kernel = recipe(request), Kernel(prepared(taps), factors_of(k))
+    how.choose(kernel.taps, known=kernel.known)  # an error where the method asked for cannot compute this
     call = _Call(how, samples, kernel, missing, workers, memory_limit, progress)
     if is_path(out):
         y, weight = call.to_file(out)
@@ -75,7 +75,7 @@ class _Call:
         self,
         how: Recipe,
         samples: Array,
-        kernel: Array,
+        kernel: Kernel,
         missing: Array | None,
         workers: int | None,
         limit: int | None,
@@ -106,8 +106,8 @@ class _Call:
 
     def to_array(self, out: Array) -> Array | None:
         """The weights; `out` stays as it is where an error can be foreseen."""
-        if overlap(out, self.kernel):
-            self.kernel = self.kernel.copy()
+        if overlap(out, self.kernel.taps):
+            self.kernel = self.kernel._replace(taps=self.kernel.taps.copy())
         operands = [self.samples] if self.missing is None else [self.samples, self.missing]
         if any(overlap(out, operand) for operand in operands):
             division = self._divided(_layout(out), out.nbytes)

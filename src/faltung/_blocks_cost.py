@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf, prod
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from numpy.typing import NDArray
-
-from ._blocks_cut import Box, Cut, cut, sizes, view
+from ._blocks_cut import Box, Cut, Kernel, cut, sizes
 from ._dtype import is_integer
 from ._errors import FaltungValueError
+from ._geometry import effective_size
 from ._recipe import Recipe
 from ._request import Request
 from ._tuning import MAP_RATE
 
-Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 
 PAGE = 4096
@@ -48,8 +46,9 @@ class Layout(NamedTuple):
 
 
 class Method(NamedTuple):
-    """What the method of a box takes."""
+    """The method of a box, and what it takes."""
 
+    name: str
     thread: float  # bytes
     shared: float  # bytes
     seconds: float  # of one thread
@@ -59,7 +58,7 @@ class Costs:
     """The costs of any box of a call."""
 
     def __init__(
-        self, how: Recipe, kernel: Array, samples: Layout, target: Layout, reserved: int = 0
+        self, how: Recipe, kernel: Kernel, samples: Layout, target: Layout, reserved: int = 0
     ) -> None:
         self.how = how
         self.kernel = kernel
@@ -90,9 +89,21 @@ class Costs:
             total += self._missing(inputs, outputs)
         return total + self.samples.reached(piece.request.shape) + self.target.reached(lengths)
 
+    @property
+    def window_bytes(self) -> int:
+        """What gathering the samples of a single output takes at most."""
+        spec = self.how.spec
+        each = zip(spec.kernel_size, spec.dilation, strict=True) if spec else ()
+        window = [effective_size(taps, dilation) for taps, dilation in each]
+        return 2 * prod(window) * self.samples.itemsize + 8 * sum(window)
+
     def thread_bytes(self, box: Box) -> float:
         """Memory of every further thread."""
         return self._method(cut(self.how, box)).thread
+
+    def method(self, box: Box) -> str:
+        """The name of the method."""
+        return self._method(cut(self.how, box)).name
 
     def seconds(self, box: Box) -> float:
         """Predicted time of one thread."""
@@ -110,11 +121,12 @@ class Costs:
         how = Recipe(piece.request)
         keep = piece.request != self.how.request
         try:
-            way = how.choose(view(self.kernel, piece.taps), keep).way
+            kernel = self.kernel.part(piece.taps)
+            way = how.choose(kernel.taps, keep, kernel.known).way
         except FaltungValueError:
-            return Method(inf, inf, inf)
-        # The spectra of two recipes are kept; a packed tap has at most 16 bytes.
-        return Method(way.extra_bytes, 2 * way.spectrum + 16 * how.taps, way.seconds)
+            return Method(self.how.request.method, inf, inf, inf)
+        # A packed tap has at most 16 bytes.
+        return Method(way.method, way.extra_bytes, way.spectrum + 16 * how.taps, way.seconds)
 
     def _missing(self, inputs: int, outputs: int) -> int:
         """Copies of samples and masks; the sums, the weights and the result."""

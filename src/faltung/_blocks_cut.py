@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from ._geometry import boundary_index, effective_size
 from ._recipe import Recipe
 from ._request import Request
+from ._ways import Known
 
 Array: TypeAlias = NDArray[Any]
 Box: TypeAlias = tuple[slice, ...]  # of outputs, one slice an axis, with start and stop
@@ -58,6 +59,18 @@ class Gathered(NamedTuple):
 
 
 Source: TypeAlias = slice | Gathered  # of samples along an axis
+
+
+class Kernel(NamedTuple):
+    """Taps, and the factors that they came with."""
+
+    taps: Array
+    known: Known = None
+
+    def part(self, taps: tuple[slice, ...]) -> Kernel:
+        """Those of some of the kernels; factors are of a kernel that is alone."""
+        part = view(self.taps, taps)
+        return Kernel(part, self.known if part.shape == self.taps.shape else None)
 
 
 class Cut(NamedTuple):

@@ -5,13 +5,11 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
-from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
@@ -19,6 +17,9 @@ from numpy.typing import NDArray
 
 from ._dtype import DType
 from ._errors import FaltungTypeError, FaltungValueError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Array: TypeAlias = NDArray[Any]
 File: TypeAlias = str | PathLike[str]
@@ -49,6 +50,8 @@ def open_array(name: str, path: File) -> Array:
 
 def new_file_path(path: File, dtype: DType) -> Path:
     """Where a result goes, as a path without links; an error where no file can take it."""
+    from pathlib import Path  # loads urllib: only where files are written
+
     shown = f"`out` (={os.fspath(path)!r})"
     target = Path(os.path.realpath(path))
     if Path(path).suffix.lower() != ".npy":
@@ -74,7 +77,7 @@ def new_file(target: Path, shape: tuple[int, ...], dtype: DType) -> Iterator[Arr
     The room on the disk is reserved first: a full disk is an error here and not, as it would be for a mapped
     file that turns out to have no room, the end of the process. The permissions of an old file are kept.
     """
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    temporary = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.tmp")
     try:
         with open(temporary, "x+b") as file:
             np.lib.format.write_array_header_1_0(
@@ -136,7 +139,8 @@ class Mapping(NamedTuple):
     def release(self, part: Array) -> None:
         """Give the pages of a part back; a shared mapping keeps what was written to them."""
         if hasattr(mmap, "MADV_DONTNEED"):
-            self._advise(mmap.MADV_DONTNEED, part)
+            with suppress(OSError):  # pages that are locked, or of another size, stay
+                self._advise(mmap.MADV_DONTNEED, part)
 
     def _advise(self, advice: int, part: Array) -> None:
         if part.size:

@@ -1,8 +1,8 @@
 """Which boxes: as large as the limit allows, in the order of the output's memory, none left out or repeated.
 
-Two shapes are tried and the one with the smaller predicted time is taken: whole rows, which read and write
-files in order, and boxes in proportion to the kernel, which read the fewest samples twice. The shape does not
-depend on the number of threads; as many run as the limit has room for.
+Whole rows read and write files in order. Where too many samples would be read twice, boxes in proportion to
+the kernel are tried too, and the shape with the smaller predicted time is taken. It does not depend on the
+number of threads; as many run as the limit has room for.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from math import ceil, inf, prod
 from typing import NamedTuple, TypeAlias
 
 from ._blocks_cost import Costs
-from ._blocks_cut import Box, halves, sizes
+from ._blocks_cut import Box, cut, halves, sizes
 from ._errors import FaltungValueError
 from ._geometry import effective_size
-from ._tuning import BLOCK_SECONDS
+from ._tuning import BLOCK_SECONDS, FEW_REREADS
 
 Shape: TypeAlias = tuple[int, ...]
-Fits: TypeAlias = Callable[[Shape], bool]
+Load: TypeAlias = Callable[[Shape], float]  # of a shape, 1 or less where it fits
 
 
 class Division(NamedTuple):
@@ -49,6 +49,11 @@ class Division(NamedTuple):
         return wanted if each * (wanted - 1) <= room else max(1, 1 + int(room // max(each, 1)))
 
     @property
+    def method(self) -> str:
+        """The method of a box."""
+        return self.costs.method(middle(self.costs, self.shape))
+
+    @property
     def box_seconds(self) -> float:
         """Predicted time of one box."""
         return self.costs.seconds(middle(self.costs, self.shape))
@@ -56,8 +61,18 @@ class Division(NamedTuple):
     @property
     def seconds(self) -> float:
         """Predicted time of all boxes."""
-        whole = self.costs.how.out_shape
-        return self.box_seconds * prod(n / m for n, m in zip(whole, self.shape, strict=True))
+        return self.box_seconds * self._count
+
+    @property
+    def rereads(self) -> float:
+        """How often a sample is read, on average."""
+        how = self.costs.how
+        part = cut(how, middle(self.costs, self.shape)).request.shape
+        return prod(part) * self._count / max(prod(how.request.shape), 1)
+
+    @property
+    def _count(self) -> float:
+        return prod(n / m for n, m in zip(self.costs.how.out_shape, self.shape, strict=True))
 
 
 def divide(costs: Costs, limit: int | None, in_steps: bool) -> Division:
@@ -85,8 +100,11 @@ def _most(costs: Costs) -> float:
     return costs.bytes(tuple(slice(0, n) for n in costs.how.out_shape))
 
 
-def _least(costs: Costs) -> float:
-    """The smallest limit under which every output can be computed."""
+def _least(costs: Costs, limit: int) -> float:
+    """The smallest limit under which every output can be computed, or one that is plenty."""
+    plenty = costs.bytes(middle(costs, (1,) * len(costs.how.out_shape))) + costs.window_bytes
+    if plenty <= limit // 2:
+        return plenty
     ends = ({0, n // 2, n - 1} for n in costs.how.out_shape)
     return max(costs.bytes(tuple(slice(i, i + 1) for i in at)) for at in product(*ends))
 
@@ -95,18 +113,23 @@ def _fitting(costs: Costs, limit: int) -> Division:
     """The fastest division, by the method asked for or, where that is open, by the direct one."""
     request = costs.how.request
     tried = [costs, costs.variant("direct")] if request.method == "auto" else [costs]
-    least = [_least(one) for one in tried]
+    least = [_least(one, limit) for one in tried]
     if min(least) > limit:
         raise _too_small(costs, limit, min(least))
-    divisions = []
+    divisions: list[Division] = []
     for one, needs in zip(tried, least, strict=True):
+        if needs > limit:
+            continue
         room = limit - limit // 4 if needs <= limit // 2 else limit  # a quarter for further threads
-        if needs <= limit:
 
-            def fits(shape: Shape, one: Costs = one, room: int = room) -> bool:
-                return one.bytes(middle(one, shape)) <= room
+        def load(shape: Shape, one: Costs = one, room: int = room) -> float:
+            return one.bytes(middle(one, shape)) / room
 
-            divisions += [Division(one, shape, limit) for shape in (_rows(one, fits), _blocks(one, fits))]
+        divisions.append(Division(one, _rows(one, load), limit))
+        if divisions[-1].rereads > FEW_REREADS:
+            divisions.append(Division(one, _blocks(one, load), limit))
+        if all(division.method == "direct" for division in divisions):
+            break
     return min(divisions, key=lambda division: division.seconds)
 
 
@@ -128,11 +151,11 @@ def _shortened(division: Division) -> Division:
     costs, seconds = division.costs, BLOCK_SECONDS
     while division.box_seconds > seconds:
 
-        def fits(shape: Shape, seconds: float = seconds) -> bool:
+        def load(shape: Shape, seconds: float = seconds) -> float:
             box = middle(costs, shape)
-            return costs.bytes(box) <= division.limit and costs.seconds(box) <= seconds
+            return max(costs.bytes(box) / division.limit, costs.seconds(box) / seconds)
 
-        for shape in (_rows(costs, fits), _blocks(costs, fits)):
+        for shape in (_rows(costs, load), _blocks(costs, load)):
             shorter = division._replace(shape=shape)
             if shorter.seconds <= 1.1 * division.seconds:
                 return shorter
@@ -140,13 +163,13 @@ def _shortened(division: Division) -> Division:
     return division
 
 
-def _rows(costs: Costs, fits: Fits) -> Shape:
+def _rows(costs: Costs, load: Load) -> Shape:
     """As long as fits along the axis that lies densest in memory, then along the next."""
     shape, whole = [1] * len(costs.how.out_shape), costs.how.out_shape
     for axis in sorted(range(len(shape)), key=lambda axis: (abs(costs.target.strides[axis]), -axis)):
 
-        def longer(n: int, axis: int = axis) -> bool:
-            return fits((*shape[:axis], n, *shape[axis + 1 :]))
+        def longer(n: int, axis: int = axis) -> float:
+            return load((*shape[:axis], n, *shape[axis + 1 :]))
 
         shape[axis] = _largest(whole[axis], longer)
         if shape[axis] < whole[axis]:
@@ -154,7 +177,7 @@ def _rows(costs: Costs, fits: Fits) -> Shape:
     return _even(shape, whole)
 
 
-def _blocks(costs: Costs, fits: Fits) -> Shape:
+def _blocks(costs: Costs, load: Load) -> Shape:
     """Along every axis the same multiple of what neighbouring boxes share."""
     how, spec = costs.how, costs.how.spec
     shares, whole = [64] * len(how.out_shape), how.out_shape
@@ -167,17 +190,21 @@ def _blocks(costs: Costs, fits: Fits) -> Shape:
         return tuple(min(max(share * n // 64, 1), size) for share, size in zip(shares, whole, strict=True))
 
     most = max((ceil(64 * n / share) for n, share in zip(whole, shares, strict=True)), default=1)
-    return _even(multiple(_largest(most, lambda n: fits(multiple(n)))), whole)
+    return _even(multiple(_largest(most, lambda n: load(multiple(n)))), whole)
 
 
-def _largest(most: int, fits: Callable[[int], bool]) -> int:
-    """The largest number from 1 to `most` that fits; 1 where none does."""
-    if fits(most):
+def _largest(most: int, load: Callable[[int], float]) -> int:
+    """About the largest number from 1 to `most` that fits, 1 where none does; loads grow nearly evenly."""
+    low, light, high, heavy = 1, 0.0, most, load(most)
+    if heavy <= 1:
         return most
-    low, high = 1, most
-    while high - low > max(1, low // 32):
-        n = (low + high) // 2
-        low, high = (n, high) if fits(n) else (low, n)
+    while high - low > 1 and light < 0.95:
+        share = 0.97 * (1 - light) / (heavy - light) if heavy < inf else 0.5
+        n = min(max(low + int(share * (high - low)), low + 1), high - 1)
+        if (weight := load(n)) <= 1:
+            low, light = n, weight
+        else:
+            high, heavy = n, weight
     return low
 
 

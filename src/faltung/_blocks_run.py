@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ._blocks_cut import Box, Cut, Gathered, cut, halves, sizes, view
+from ._blocks_cut import Box, Cut, Gathered, Kernel, cut, halves, sizes, view
 from ._blocks_files import Mapping
 from ._dtype import holding, integer_range, is_integer
 from ._errors import FaltungOverflowError, FaltungValueError
@@ -33,7 +33,7 @@ class Runner:
         self,
         how: Recipe,
         samples: Array,
-        kernel: Array,
+        kernel: Kernel,
         missing: Array | None,
         mapped: Mapping | None,
     ) -> None:
@@ -42,16 +42,16 @@ class Runner:
         self.kernel = kernel
         self.missing = missing
         self.mapped = mapped  # gives the pages of the samples back
-        self._settled = lru_cache(maxsize=2)(self._settle)
+        self._settled = lru_cache(maxsize=1)(self._settle)
 
     def box(self, box: Box, out: Array | None, workers: int | None) -> tuple[Array, Array | None]:
         """The outputs of a box, in `out` where it is given, and their weights where those are asked for."""
         try:
             return self._compute(self.how, box, out, workers)
         except (FaltungOverflowError, FaltungValueError) as error:
-            if sizes(box) == self.how.out_shape:
+            if sizes(box) == self.how.out_shape or not is_integer(self.how.out_dtype):
                 raise
-            raise self._first_failure(box) from error
+            raise self._first_failure(box, error) from None
 
     def check(self, box: Box, workers: int | None) -> None:
         """An error where a result of the box does not fit; nothing is written."""
@@ -76,7 +76,7 @@ class Runner:
                     raise nan_error("a", tuple(int(i) + along.start for i, along in where))
                 if self.mapped:
                     self.mapped.release(part)
-        refuse_nan(k=self.kernel)
+        refuse_nan(k=self.kernel.taps)
 
     def _compute(
         self, whole: Recipe, box: Box, out: Array | None = None, workers: int | None = 1
@@ -92,10 +92,10 @@ class Runner:
 
     def _settle(
         self, whole: Request, part: Request, ends: tuple[tuple[int, int], ...]
-    ) -> tuple[Recipe, Array, Choice | None]:
-        """The recipe of a part, its kernel, and the method for boxes of the same shape; the last are kept."""
-        how, kernel = Recipe(part), view(self.kernel, [slice(*pair) for pair in ends])
-        return how, kernel, None if part == whole else how.choose(kernel, keep=True)
+    ) -> tuple[Recipe, Array, Choice]:
+        """The recipe of a part, its kernel, and the method for boxes of the same shape; the last is kept."""
+        how, kernel = Recipe(part), self.kernel.part(tuple(slice(*pair) for pair in ends))
+        return how, kernel.taps, how.choose(kernel.taps, part != whole, kernel.known)
 
     def _release(self, piece: Cut) -> None:
         if self.mapped:
@@ -104,8 +104,8 @@ class Runner:
 
     # -- what did not fit ------------------------------------------------------------------------------------
 
-    def _first_failure(self, box: Box) -> Exception:
-        """What to raise for the first output of a box that its type does not hold."""
+    def _first_failure(self, box: Box, error: Exception) -> Exception:
+        """What to raise for the first output of a box that its type does not hold; `error` for all else."""
         while prod(sizes(box)) > 1:
             first, second = halves(box)
             box = first if self._fails(first) else second
@@ -113,7 +113,7 @@ class Runner:
         low, high = integer_range(self.how.out_dtype)
         if self.how.exact and not self.how.request.missing:
             piece = cut(self.how, box)
-            kernel = view(self.kernel, piece.taps)
+            kernel = view(self.kernel.taps, piece.taps)
             value = exact_at(
                 Recipe(piece.request), prepared(piece.read(self.samples)), kernel, (0,) * len(box)
             )
@@ -122,6 +122,8 @@ class Runner:
         y = float(self._compute(Recipe(request), box)[0].reshape(()))
         if not isfinite(y):
             return not_finite(index, y)
+        if isinstance(error, FaltungValueError):
+            return error
         rounded = int(np.rint(y))
         if low <= rounded <= high:  # by this method; by another it rounded beyond
             rounded = low - 1 if y - low < high - y else high + 1
@@ -136,7 +138,7 @@ class Runner:
 
     def _wide_enough(self) -> str:
         """An integer type that holds every sum of these taps and samples of this type."""
-        positive, negative = tap_sums(self.how, self.kernel)
+        positive, negative = tap_sums(self.how, self.kernel.taps)
         low, high = integer_range(self.samples.dtype)
         fill = int(np.frombuffer(self.how.request.fill, self.how.request.dtype)[0])
         low, high = min(low, fill, 0), max(high, fill, 0)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from . import _core, _describe
 from ._blocks import call_in_blocks, is_path
-from ._kinds import to_array
+from ._kinds import factors_of, to_array
 from ._missing import find_mask, perform
 from ._operands import out_array, prepared
 from ._recipe import Recipe, recipe
@@ -45,7 +45,8 @@ def call(
     how = recipe(request)
     target = out_array(out, how)
     samples, kernel = prepared(samples), prepared(taps)
-    y, weight = perform(how, samples, kernel, missing, target, workers)
+    choice = how.choose(kernel, known=factors_of(k)) if how.size else None
+    y, weight = perform(how, samples, kernel, missing, target, workers, choice)
     if samples is a and kernel is k:
         remember(a, k, options, out, how, workers)
     y = restore(y) if out is None else out

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from . import _ways
 from ._missing import describe_missing
 from ._recipe import Recipe
-from ._ways import Choice, Refusal, Way
+from ._ways import Choice, Known, Refusal, Way
 
 Array: TypeAlias = NDArray[Any]
 Cells: TypeAlias = tuple[str, ...]
@@ -61,9 +61,9 @@ class Explanation(str):
         return f"<p>{escape(self.heading)}</p><table><tr>{table}</tr>{body}</table><ul>{details}</ul>"
 
 
-def explain(how: Recipe, k: Array, taken: Choice, why: str | None = None) -> Explanation:
+def explain(how: Recipe, k: Array, taken: Choice, why: str | None = None, known: Known = None) -> Explanation:
     """The candidates for a recipe and its taps, what they cost and promise, and why one was taken."""
-    found = _ways.candidates(how, k)
+    found = _ways.candidates(how, k, known)
     best = taken.way.seconds
     rows = []
     for candidate in found:

@@ -13,6 +13,7 @@ output may be off is measured in the sum of the absolute products.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import frexp, inf, isfinite
 from typing import Any, NamedTuple
@@ -117,6 +118,26 @@ def split(
         if found is None or taps.dtype.kind != "f":
             return found
         return _scaled(found, 0 if whole else exponent)
+
+
+def take(taps: NDArray[Any], factors: Sequence[NDArray[Any]], unit: float) -> Factors | None:
+    """Factors that come with a kernel, scaled as `split` does; None where they miss its taps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> take(np.array([[0.25, 0.5]]), (np.array([0.5]), np.array([0.5, 1.0])), 2**-53).error
+    0.0
+    """
+    term = tuple(factor.astype(np.float64) for factor in factors)
+    whole = all(factor.dtype.kind in "iu" for factor in factors)
+    k = taps.astype(np.float64)
+    with np.errstate(all="ignore"):
+        error = relative_error(k, missing(k, [term], unit)) / unit
+    if not error <= 4.0 * max(1, k.ndim - 1) or not all(factor.any() for factor in term):
+        return None
+    found = Factors((term,), error, 1.0)
+    return found if whole else _scaled(found, 0)
 
 
 def _split(k: Array, allowed: int, goal: _Goal, inner: bool = False) -> Factors | None:

@@ -8,7 +8,7 @@ of a call decides.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,11 @@ def own_mask(value: Any) -> NDArray[np.bool_] | None:
     if isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == np.shape(value):
         return np.asarray(mask)
     return None
+
+
+def factors_of(k: Any) -> Sequence[Array] | None:
+    """The factors that a kernel of several axes comes with."""
+    return k.factors if isinstance(k, Kernel) and k.ndim > 1 else None
 
 
 def to_array(name: str, value: Any, masked: bool = False) -> tuple[Array, bool, Restore]:

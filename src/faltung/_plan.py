@@ -19,7 +19,7 @@ from ._describe import described_shape
 from ._dtype import DType, Sample, as_dtype
 from ._errors import FaltungTypeError, FaltungValueError, with_shapes
 from ._explain import Explanation, explain, title
-from ._kinds import to_array
+from ._kinds import factors_of, to_array
 from ._missing import find_mask, perform
 from ._normalize import PerAxis
 from ._operands import out_array, prepared
@@ -27,7 +27,7 @@ from ._recipe import Recipe, recipe
 from ._request import Request
 from ._spec import ConvSpec
 from ._typing import Boundary
-from ._ways import Choice, Refusal, candidates
+from ._ways import Choice, Known, Refusal, candidates
 
 Array: TypeAlias = NDArray[Any]
 
@@ -167,26 +167,35 @@ class Plan:
     'direct'
     """
 
-    __slots__ = ("_choice", "_kernel", "_key", "_measured", "_recipe", "_taps", "_workers")
+    __slots__ = ("_choice", "_kernel", "_key", "_known", "_measured", "_recipe", "_taps", "_workers")
 
     _recipe: Recipe
     _kernel: Array
     _workers: int | None
+    _known: Known  # factors that the kernel came with
     _measured: bool  # the method was measured, not predicted
     _choice: Choice
     _taps: Array  # what the core is given: the kernel, or its factors
     _key: tuple[Any, ...]
 
-    def __init__(self, request: Request, kernel: Array, workers: int | None, measured: bool = False) -> None:
+    def __init__(
+        self,
+        request: Request,
+        kernel: Array,
+        workers: int | None,
+        measured: bool = False,
+        known: Known = None,
+    ) -> None:
         frozen = np.array(kernel, copy=True, order="C")
         frozen.flags.writeable = False
         how = recipe(request)
-        choice = how.choose(frozen, keep=True)
+        choice = how.choose(frozen, keep=True, known=known)
         set_once = partial(object.__setattr__, self)
         set_once("_recipe", how)
         set_once("_kernel", frozen)
         set_once("_workers", workers)
         set_once("_measured", measured)
+        set_once("_known", known)
         set_once("_choice", choice)
         set_once("_taps", frozen if choice.factors is None else choice.factors)
         set_once("_key", (how.serial, choice.way.method, choice.way.terms, workers))
@@ -200,7 +209,7 @@ class Plan:
         raise AttributeError(f"a Plan is frozen; `{name}` cannot be deleted.")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Plan, (self._recipe.request, self._kernel, self._workers, self._measured)
+        return Plan, (self._recipe.request, self._kernel, self._workers, self._measured, self._known)
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         """Run on an array of exactly the plan's shape and data type.
@@ -278,7 +287,7 @@ class Plan:
     def explain(self) -> Explanation:
         """Every candidate with its predicted time, extra memory and promise, and why it was taken or lost."""
         why = "measured fastest" if self._measured else None
-        return explain(self._recipe, self._kernel, self._choice, why)
+        return explain(self._recipe, self._kernel, self._choice, why, self._known)
 
     def error_bound(self, x: ArrayLike) -> Array:
         """The largest error that any output of `plan(x)` may have, output by output.
@@ -307,6 +316,11 @@ class Plan:
         array([24.3, 48.6, 48.6])
         """
         request = self._recipe.request
+        if np.ma.is_masked(x):
+            raise FaltungValueError(
+                "`x` has masked samples, and this bound is for complete data; pass what the samples may be, as in "
+                "`x.filled(0)`, and divide by the weight as the page on missing data says."
+            )
         samples = np.asarray(x, request.dtype)
         if samples.shape != request.shape:
             message = "`x` must have exactly the plan's shape; make a plan for this one."
@@ -319,7 +333,7 @@ class Plan:
         if kernel.shape != self._kernel.shape:
             message = "`k` must have exactly the plan's kernel shape; make another plan."
             raise FaltungValueError(with_shapes(message, k=kernel.shape, plan=self._kernel.shape))
-        return Plan(self._recipe.request, kernel, self._workers, self._measured)
+        return Plan(self._recipe.request, kernel, self._workers, self._measured, factors_of(k))
 
     def __repr__(self) -> str:
         return f"<Plan: {title(self._recipe)}, method {self.method}>"
@@ -334,7 +348,7 @@ def _plan(shape: Any, dtype: DTypeLike, k: Any, options: tuple[Any, ...], measur
         raise FaltungValueError(f"`shape` (={shape!r}) must not be negative.")
     taps, kernel_weak, _ = to_array("k", k)
     request, workers = described_shape(sizes, as_dtype(dtype), taps, kernel_weak, options)
-    plan = Plan(request, prepared(taps), workers)
+    plan = Plan(request, prepared(taps), workers, known=factors_of(k))
     return fastest(plan) if measure and request.method == "auto" else plan
 
 
@@ -345,11 +359,11 @@ def fastest(plan: Plan) -> Plan:
         return plan
     x = _random_samples(how.request)
     best, least = plan, inf
-    for candidate in candidates(how, kernel):
+    for candidate in candidates(how, kernel, plan._known):
         if isinstance(candidate, Refusal) or candidate.way.method == "reference":
             continue
         request = replace(how.request, method=candidate.way.method)
-        contestant = Plan(request, kernel, plan._workers, True)
+        contestant = Plan(request, kernel, plan._workers, True, plan._known)
         for _ in range(3):
             begin = perf_counter()
             contestant(x)

@@ -22,7 +22,7 @@ from ._errors import FaltungTypeError, FaltungValueError
 from ._integers import Exact, choose_exact, overflow_error
 from ._request import BOUNDARIES, Request
 from ._spec import ConvSpec
-from ._ways import Choice, Way
+from ._ways import Choice, Known, Way
 
 Array: TypeAlias = NDArray[Any]
 Strides: TypeAlias = tuple[int, ...]
@@ -84,10 +84,10 @@ class Recipe:
     def _usual(self) -> Choice:
         return _ways.choose(self, np.empty(0))
 
-    def choose(self, k: Array, keep: bool = False) -> Choice:
-        """The way to run with these taps; `keep` where they stay the same over many runs."""
+    def choose(self, k: Array, keep: bool = False, known: Known = None) -> Choice:
+        """The way to run with these taps; see `_ways.choose`."""
         if self.needs_kernel or keep:
-            return _ways.choose(self, k, keep)
+            return _ways.choose(self, k, keep, known)
         return self._usual
 
     def extra_bytes(self, k: Array, workers: int | None) -> int:
@@ -202,13 +202,10 @@ class Recipe:
     def run(
         self, a: Array, k: Array, out: Array | None, workers: int | None, choice: Choice | None = None
     ) -> Array:
-        """The result, in `out` where it is given; nothing is written there before every error is raised.
-
-        With a `choice` the taps are those of a plan.
-        """
+        """The result, in `out` where it is given; nothing is written there before every error is raised."""
         if self.request.nan_policy == "raise":
             refuse_nan(a=a, k=k)
-        how = _Run(choice or self.choose(k), choice is not None, workers)
+        how = _Run(choice or self.choose(k), workers)
         compute, store = self._how(a, k, how.way)
         may_fail = store == "raise" or (store not in ("cast", "fits") and not self._never_nan(a, k))
         if out is not None and not (may_fail or _touches(out, a, k)) and _steps_whole(out):
@@ -253,7 +250,7 @@ class Recipe:
     def _run_core(self, a: Array, k: Array, out: Array, compute: str, store: str, how: _Run) -> bool:
         """Runs on arrays whose types the core reads; true when a value had to be reported."""
         taps = k if how.choice.factors is None else how.choice.factors
-        core = self._bound(a, taps, out, compute, store, how.way, how.keep)
+        core = self._bound(a, taps, out, compute, store, how.way, how.choice.keep)
         return core.run(_raw(a), _raw(taps), _raw(out), *self._threads(how.workers, how.way))
 
     def _threads(self, workers: int | None, way: Way) -> tuple[int, bool]:
@@ -300,10 +297,9 @@ class Recipe:
 
 
 class _Run(NamedTuple):
-    """One run: the way, whether its taps are those of a plan, the threads asked for."""
+    """One run: the way, and the threads asked for."""
 
     choice: Choice
-    keep: bool
     workers: int | None
 
     @property

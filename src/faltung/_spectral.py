@@ -33,7 +33,7 @@ class Work(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """A tiling: points of a block and of all transforms, seconds, bytes a thread and of the kernel's spectrum.
+    """A tiling: points of a block and of all transforms, seconds, bytes a thread and of a spectrum.
 
     `folded`: a block along one axis is a matrix that fills the lanes; else, along one axis, a lane holds it.
     """

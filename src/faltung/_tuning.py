@@ -13,8 +13,8 @@ RELEASE_SECONDS = 10e-6
 # Direct: seconds of one thread an output and a tap of it, four times as much where both operands are complex,
 # by the bytes of the type that computes and the number of axes.
 DIRECT = {
-    4: {0: (3.0e-10, 1.28e-11), 1: (3.0e-10, 1.28e-11), 2: (2.6e-10, 1.28e-11), 3: (1.2e-9, 2.1e-11)},
-    8: {0: (5.5e-10, 2.4e-11), 1: (5.5e-10, 2.4e-11), 2: (5.5e-10, 2.5e-11), 3: (2.3e-9, 3.8e-11)},
+    4: {0: (2.0e-10, 1.24e-11), 1: (2.0e-10, 1.24e-11), 2: (2.9e-10, 1.19e-11), 3: (9.8e-10, 1.7e-11)},
+    8: {0: (3.7e-10, 2.35e-11), 1: (3.7e-10, 2.35e-11), 2: (4.4e-10, 2.55e-11), 3: (1.4e-9, 3.8e-11)},
 }
 REFERENCE_RATE = 40e6
 # Bytes a second that one thread moves, and the fixed cost of a call.
@@ -24,15 +24,16 @@ CALL_SECONDS = 1e-6
 # Decisions that the cache of calls keeps at most.
 CACHED_CALLS = 1024
 
-# Auto looks beyond the direct method where that is predicted to take longer, and splits a kernel where that
-# could win more than the split costs.
-CHOICE_SECONDS = 30e-6
-SPLIT_SECONDS = 20e-6
+# Auto looks beyond the direct method where that is predicted to take longer than the first, and at the taps
+# where longer than the second; a kernel is split where that could win more than the third.
+SHORT_SECONDS = 8e-6
+CHOICE_SECONDS = 20e-6
+SPLIT_SECONDS = 10e-6
 # Factors and spectra of kernels up to this size are kept for calls; those of plans always.
 KEPT_KERNEL_BYTES = 4096
 
 # Working memory of one thread: what any method may use, and what direct and separable do use at most.
-LEAST_SCRATCH = 2 << 20
+LEAST_SCRATCH = 5 << 19
 DIRECT_BYTES = 3 << 19
 SEPARABLE_BYTES = 3 << 19
 
@@ -44,25 +45,34 @@ SEPARABLE_TAP = {
     8: {"pass": 2.0e-10, "tap": 2.0e-11, "store": 2.0e-10},
 }
 
-# Spectral, seconds of one thread a point of a complex block (forward, multiply, inverse): a constant, a part for
-# each doubling, and more where the working memory outgrows the cache; by the bytes of a real number in a
+# Spectral, seconds of one thread a point of a complex block (forward, multiply, inverse): a constant, a part
+# for each doubling, and more where the working memory outgrows the cache; by the bytes of a real number in a
 # transform, for blocks in lanes, lines folded to a matrix, and blocks along several axes.
 SPECTRAL_CACHE = 3 << 19
 SPECTRAL_SECONDS = 3e-6
+SPECTRAL_CONVERT = 2.4e-9  # more for every integer that is read or written
 SPECTRAL_POINT = {
-    4: {"lanes": (1.7e-9, 5e-11, 1e-9), "folded": (2.5e-9, 5e-11, 1e-9), "block": (2.5e-9, 6e-11, 1e-9)},
-    8: {"lanes": (2.5e-9, 9e-11, 2e-9), "folded": (3.0e-9, 2e-10, 2e-9), "block": (2.5e-9, 2.5e-10, 1.5e-9)},
+    4: {
+        "lanes": (2.1e-9, 2.6e-11, 3.9e-10),
+        "folded": (1.64e-9, 1.5e-10, 9.9e-10),
+        "block": (3.0e-9, 5.2e-11, 8.8e-10),
+    },
+    8: {
+        "lanes": (2.5e-9, 1.2e-10, 7.1e-10),
+        "folded": (1.57e-9, 3.9e-10, 2.1e-9),
+        "block": (1.92e-9, 3.6e-10, 8.2e-10),
+    },
 }
 
-# Missing data: outputs of a block between whose convolutions all stays in cache, and of a strip of elementwise
-# work on it; the weight below which spectral outputs are made again term by term, in boxes of so many.
+# Missing data: outputs of a block between whose convolutions all stays in cache, of a strip of work on it;
+# the weight below which spectral outputs are made again term by term, in boxes of so many.
 MISSING_BLOCK = 1 << 18
 MISSING_STRIP = 1 << 14
 THIN_WEIGHT = 2.0**-8
 THIN_BOX = 2048
 
-# Block by block: seconds of a box where somebody waits for progress, how often rows may read a sample before other
-# boxes are tried, bytes a second that pages of mapped files come and go at, bytes looked at in one go for NaN.
+# Block by block: seconds of a box where somebody waits for progress, how often rows may read a sample before
+# other boxes are tried, bytes a second that pages of mapped files come and go at, bytes searched for NaN at once.
 BLOCK_SECONDS = 0.1
 FEW_REREADS = 1.1
 MAP_RATE = 12e9

@@ -6,6 +6,7 @@ but for the separable method, which depends on the taps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil, prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -14,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, _tuning
-from ._dtype import integer_range, is_integer
+from ._dtype import DType, integer_range, is_integer
 from ._errors import FaltungValueError
-from ._factor import Factors, split
+from ._factor import Factors, split, take
 from ._precision import error_units
 from ._spectral import Blocks, Work, choose_blocks, rounds_to_exact
 
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from ._recipe import Recipe
 
 Array: TypeAlias = NDArray[Any]
+Known: TypeAlias = Sequence[Array] | None
 
 LANES = {"avx512": 64, "avx2": 32, "baseline": 16}  # bytes of a vector
 MAX_TERMS = 3
+TOLERANCE = 16.0  # units that a tap may be off, such as those of exp(-(x² + y²)) computed in one
 
 
 class Way(NamedTuple):
@@ -44,10 +47,11 @@ class Way(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The way that was taken, and the factors of the kernel where it runs on them."""
+    """The way that was taken; the factors of the kernel where it runs on them; whether a plan keeps it."""
 
     way: Way
     factors: Array | None = None
+    keep: bool = False
 
 
 class Refusal(NamedTuple):
@@ -57,8 +61,10 @@ class Refusal(NamedTuple):
     reason: str
 
 
-def choose(how: Recipe, k: Array, keep: bool = False) -> Choice:
+def choose(how: Recipe, k: Array, keep: bool = False, known: Known = None) -> Choice:
     """The fastest way that keeps the promise, or the one that was asked for.
+
+    `keep` where the taps stay the same over many runs; `known` are the factors that the kernel came with.
 
     Raises
     ------
@@ -67,29 +73,33 @@ def choose(how: Recipe, k: Array, keep: bool = False) -> Choice:
     """
     asked = how.request.method
     if not how.size:
-        return Choice(plain(how, "direct"))
+        return Choice(plain(how, "direct"), keep=keep)
     if asked == "auto":
-        return _fastest(how, k, keep)
+        return _fastest(how, k, known)._replace(keep=keep)
     if asked == "separable":
-        found = separable(how, k)
+        found = separable(how, k, known)
     elif asked == "spectral":
-        found = spectral(how, k, keep)
+        found = spectral(how, k)
     else:
-        return Choice(plain(how, asked))
+        return Choice(plain(how, asked), keep=keep)
     if isinstance(found, Refusal):
         raise FaltungValueError(f"`method` (={asked!r}) {found.reason}; use 'auto' or 'direct'.")
-    return found
+    return found._replace(keep=keep)
 
 
-def _fastest(how: Recipe, k: Array, keep: bool) -> Choice:
+def _fastest(how: Recipe, k: Array, known: Known) -> Choice:
     best = Choice(plain(how, "direct"))
-    if best.way.seconds < _tuning.CHOICE_SECONDS or not how.spec:
+    if best.way.seconds < _tuning.SHORT_SECONDS or not how.spec:
         return best
-    other = spectral(how, k, keep)
+    other = spectral(how, k)
     if isinstance(other, Choice) and other.way.seconds < best.way.seconds:
         best = other
-    if may_separate(how) and separable_seconds(how, 1) < best.way.seconds - _tuning.SPLIT_SECONDS:
-        factored = separable(how, k)
+    if (
+        how.needs_kernel
+        and may_separate(how)
+        and separable_seconds(how, 1) < best.way.seconds - _tuning.SPLIT_SECONDS
+    ):
+        factored = separable(how, k, known)
         if isinstance(factored, Choice) and factored.way.seconds < best.way.seconds:
             best = factored
     return best
@@ -105,12 +115,12 @@ def needs_kernel(how: Recipe) -> bool:
     return how.exact or may_separate(how)
 
 
-def candidates(how: Recipe, k: Array) -> tuple[Choice | Refusal, ...]:
-    """What every method would be, for a plan, whose kernel is transformed once."""
+def candidates(how: Recipe, k: Array, known: Known = None) -> tuple[Choice | Refusal, ...]:
+    """What every method would be."""
     direct, reference = (Choice(plain(how, method)) for method in ("direct", "reference"))
     if not how.spec or not how.size:
         return direct, reference
-    return direct, separable(how, k), spectral(how, k, keep=True), reference
+    return direct, separable(how, k, known), spectral(how, k), reference
 
 
 def plain(how: Recipe, method: str) -> Way:
@@ -128,13 +138,13 @@ def may_separate(how: Recipe) -> bool:
     return bool(how.spec) and _why_not_separable(how) is None and sum(n > 1 for n in how.lengths) > 1
 
 
-def separable(how: Recipe, k: Array) -> Choice | Refusal:
+def separable(how: Recipe, k: Array, known: Known = None) -> Choice | Refusal:
     """The separable method for these taps."""
     reason = _why_not_separable(how)
     if reason:
         return Refusal("separable", reason)
     kernel = how.kernel_of(k)
-    factors = _split(how, kernel)
+    factors = (known and _take(how, kernel, known)) or _split(how, kernel)
     if factors is None:
         shape = "x".join(map(str, kernel.shape))
         return Refusal(
@@ -176,16 +186,26 @@ def _why_not_separable(how: Recipe) -> str | None:
     return None
 
 
+def _unit(how: Recipe) -> float:
+    """Of the type that sums: factors need be no better."""
+    return 2.0**-24 if how.compute == "f32" and not how.exact else 2.0**-53
+
+
+def _take(how: Recipe, kernel: Array, known: Sequence[Array]) -> Factors | None:
+    axes = how.request.kernel_axes
+    return take(kernel, [known[axes.index(axis)] for axis in sorted(how.request.axes)], _unit(how))
+
+
 def _split(how: Recipe, kernel: Array) -> Factors | None:
-    unit = 2.0**-24 if kernel.dtype.itemsize <= 4 and kernel.dtype.kind == "f" else 2.0**-53
+    unit = _unit(how)
     if kernel.nbytes <= _tuning.KEPT_KERNEL_BYTES:
-        return _split_content(kernel.tobytes(), kernel.dtype.str, kernel.shape, unit)
-    return split(kernel, unit, MAX_TERMS)
+        return _split_content(kernel.tobytes(), kernel.dtype, kernel.shape, unit)
+    return split(kernel, unit, MAX_TERMS, tolerance=TOLERANCE)
 
 
 @lru_cache(maxsize=256)
-def _split_content(taps: bytes, dtype: str, shape: tuple[int, ...], unit: float) -> Factors | None:
-    return split(np.frombuffer(taps, dtype).reshape(shape), unit, MAX_TERMS)
+def _split_content(taps: bytes, dtype: DType, shape: tuple[int, ...], unit: float) -> Factors | None:
+    return split(np.frombuffer(taps, dtype).reshape(shape), unit, MAX_TERMS, tolerance=TOLERANCE)
 
 
 def _keeps(how: Recipe, factors: Factors) -> bool:
@@ -214,8 +234,8 @@ def _largest_sample(how: Recipe) -> float:
 # -- spectral ------------------------------------------------------------------------------------------------
 
 
-def spectral(how: Recipe, k: Array, keep: bool = False) -> Choice | Refusal:
-    """The spectral method for this request; `keep` where the kernel's spectrum is made once for many runs."""
+def spectral(how: Recipe, k: Array) -> Choice | Refusal:
+    """The spectral method; its time holds the spectrum's, also for plans: they take the method of calls."""
     tiling = blocks(how)
     if tiling is None:
         return Refusal("spectral", "finds no block that fits in memory")
@@ -224,7 +244,9 @@ def spectral(how: Recipe, k: Array, keep: bool = False) -> Choice | Refusal:
         reason = _why_not_exact(how, k, tiling)
         if reason:
             return Refusal("spectral", reason)
-    seconds = _tuning.CALL_SECONDS + tiling.seconds + (0 if keep else tiling.spectrum_seconds)
+    seconds = _tuning.CALL_SECONDS + tiling.seconds + tiling.spectrum_seconds
+    for samples, dtype in ((prod(how.request.shape), how.request.dtype), (how.size, how.out_dtype)):
+        seconds += samples * _tuning.SPECTRAL_CONVERT if is_integer(dtype) else 0
     way = Way(
         "spectral", "f64" if double else "f32", seconds, tiling.scratch, 1, tiling.block, tiling.folded,
         double, tiling.spectrum,

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -33,7 +34,7 @@ from ._errors import FaltungValueError
 from ._precision import error_units
 from ._recipe import Recipe, recipe
 from ._request import Request
-from ._tuning import MISSING_STRIP, THIN_BOX, THIN_WEIGHT
+from ._tuning import CACHED_CALLS, MISSING_STRIP, THIN_BOX, THIN_WEIGHT
 from ._ways import Choice
 
 Array: TypeAlias = NDArray[Any]
@@ -51,7 +52,19 @@ class Sums(NamedTuple):
     met: Array | None  # the sum of |k| m, where `gone` is more than half
     hits: Array | None  # how many taps meet missing samples, where `gone` may be noise
     total: Array  # the sum of |k|
-    taps: Array  # how many are not 0
+    taps: Array | None  # and how many do not vanish
+
+
+class Sides(NamedTuple):
+    """The convolutions of a request with missing data, and the types of their results."""
+
+    y: Recipe
+    gone: Recipe
+    mean: Recipe | None
+    moved: Recipe | None
+    real: DType
+    complex: DType
+    open: bool  # samples beyond the ends are missing
 
 
 class Weighted:
@@ -63,46 +76,25 @@ class Weighted:
     def __init__(self, how: Recipe, k: Array, workers: int | None) -> None:
         self.how = how
         self.workers = workers
-        double = how.double or how.exact
-        self.real = np.dtype(np.float64 if double else np.float32)
-        self.complex = np.dtype(np.complex128 if double else np.complex64)
-        self.dtype = self.complex if any(how.complex) else self.real
         self.finite = is_integer(k.dtype) or bool(np.isfinite(k).all())
-        self.k, self.sizes = k, _magnitudes(k, self.real)
-        self.taps = k if is_integer(k.dtype) else k.astype(self.complex if k.dtype.kind == "c" else self.real)
-        self.open = fill_is_missing(how.request)
-        self.least = how.request.min_valid - error_units(how.terms) * (2.0**-53 if double else 2.0**-24)
-
-        # One over the weight magnifies errors: always the best precision.
-        request = replace(
-            how.request, missing=False, return_weight=False, min_valid=0.0, precision="highest",
-            result=self.dtype, nan_policy="propagate",
-        )  # fmt: skip
-        if self.open:
-            request = replace(request, fill=how.request.dtype.type(0).tobytes())
-        self.of_y = recipe(request)
-        ends = replace(
-            request, dtype=np.dtype(np.bool_), weak=False, kernel_dtype=self.sizes.dtype, kernel_weak=False,
-            double_taps=False, result=self.real, fill=np.bool_(self.open).tobytes(),
-        )  # fmt: skip
-        self.of_gone = _by_method(ends, self.sizes)
-        self.of_mean = self.of_moved = None
-        if self.finite and not one_sign(k):
-            result = self.complex if how.complex[0] else self.real
-            self.of_mean = _by_method(
-                replace(request, kernel_dtype=self.sizes.dtype, kernel_weak=False, double_taps=False,
-                        result=result),
-                self.sizes,
-            )  # fmt: skip
-            result = self.complex if how.complex[1] else self.real
-            self.of_moved = _by_method(replace(ends, kernel_dtype=self.taps.dtype, result=result), self.taps)
-
-        self.total = self._at_outputs(self.sizes, self.real)
-        self.total = np.where(self.total == 0, self.real.type(1), self.total)  # all 0: nothing can be missing
+        sides = _sides(how.request, signed=self.finite and not one_sign(k))
+        self.real, self.open = sides.real, sides.open
+        self.dtype = sides.complex if any(how.complex) else sides.real
+        self.k, self.sizes, self.taps = k, _magnitudes(k, self.real), k
+        if not is_integer(k.dtype):
+            self.taps = k.astype(sides.complex if how.complex[1] else sides.real)
+        self.of_y = sides.y
+        self.of_gone = _by_method(sides.gone, self.sizes)
+        self.of_mean = sides.mean and _by_method(sides.mean, self.sizes)
+        self.of_moved = sides.moved and _by_method(sides.moved, self.taps)
         kernels = {self.of_y: k, self.of_gone: self.sizes, self.of_mean: self.sizes, self.of_moved: self.taps}
         self.spectral = any(
             side is not None and side.choose(taps).way.method == "spectral" for side, taps in kernels.items()
         )
+        self.total = self._at_outputs(self.sizes, self.real)
+        self.total = np.where(self.total == 0, self.real.type(1), self.total)  # all 0: nothing can be missing
+        unit = 2.0 ** (-53 if self.real.itemsize == 8 else -24)
+        self.least = how.request.min_valid - error_units(how.terms) * unit
 
     def run(
         self, a: Array, mask: Mask, out: Array | None, weigh: bool, choice: Choice | None = None
@@ -132,7 +124,7 @@ class Weighted:
             return side.run(samples, taps, None, self.workers).reshape(-1) if side else None
 
         gone = self.of_gone.run(mask, self.sizes, None, self.workers).reshape(-1)
-        met = hits = None
+        met = hits = taps = None
         if bool((gone > self.total / 2).any()):
             request = replace(self.of_gone.request, fill=np.bool_(not self.open).tobytes())
             met = flat(recipe(request), ~mask, self.sizes)
@@ -141,21 +133,21 @@ class Weighted:
             request = replace(
                 self.of_gone.request, kernel_dtype=hit.dtype, result=_COUNT, overflow="wrap", method="auto"
             )
-            hits = flat(recipe(request), mask, hit)
+            hits, taps = flat(recipe(request), mask, hit), self._at_outputs(hit, _COUNT)
         mean, moved = flat(self.of_mean, a, self.sizes), flat(self.of_moved, mask, self.taps)
         # Last, for it may write to the caller's array.
         y = self.of_y.run(a, self.k, out, self.workers, choice).reshape(-1)
-        taps = self._at_outputs(self.sizes != 0, _COUNT)
         return Sums(y, mean, moved, gone, met, hits, self.total, taps)
 
     def _finish(self, sums: Sums, weight: Array | None, at: slice) -> None:
         """Turns N into the result and fills in the weight, for some of the outputs."""
         y, gone = sums.y[at], sums.gone[at]
-        total, taps = (x if x.ndim == 0 else x[at] for x in (sums.total, sums.taps))
+        total = sums.total if sums.total.ndim == 0 else sums.total[at]
         met = total - gone
         if sums.met is not None:
             met = np.where(gone > total / 2, sums.met[at], met)
-        if sums.hits is not None:
+        if sums.hits is not None and sums.taps is not None:
+            taps = sums.taps if sums.taps.ndim == 0 else sums.taps[at]
             full, none = sums.hits[at] == 0, sums.hits[at] == taps
             gone = np.where(full, 0, np.maximum(gone, 0))
             met = np.where(full, total, np.where(none, 0, np.clip(met, 0, total)))
@@ -194,6 +186,41 @@ class Weighted:
         return sums if sums.ndim == 0 else np.broadcast_to(sums, self.how.out_shape).reshape(-1)
 
 
+@lru_cache(maxsize=CACHED_CALLS)
+def _sides(request: Request, signed: bool) -> Sides:
+    how = recipe(request)
+    double = how.double or how.exact
+    real = np.dtype(np.float64 if double else np.float32)
+    wide = np.dtype(np.complex128 if double else np.complex64)
+    missing = fill_is_missing(request)
+    # One over the weight magnifies errors: always the best precision.
+    of_y = replace(
+        request, missing=False, return_weight=False, min_valid=0.0, nan_policy="propagate",
+        precision="highest", result=wide if any(how.complex) else real,
+    )  # fmt: skip
+    if missing:
+        of_y = replace(of_y, fill=request.dtype.type(0).tobytes())
+    sizes = _magnitudes(np.empty(0, request.kernel_dtype), real).dtype
+    of_mean = replace(
+        of_y,
+        kernel_dtype=sizes,
+        kernel_weak=False,
+        double_taps=False,
+        result=wide if how.complex[0] else real,
+    )
+    of_gone = replace(
+        of_mean, dtype=np.dtype(np.bool_), weak=False, result=real, fill=np.bool_(missing).tobytes()
+    )
+    part = wide if how.complex[1] else real
+    of_moved = replace(
+        of_gone, kernel_dtype=request.kernel_dtype if is_integer(request.kernel_dtype) else part, result=part
+    )
+    return Sides(
+        recipe(of_y), recipe(of_gone), recipe(of_mean) if signed else None,
+        recipe(of_moved) if signed else None, real, wide, missing,
+    )  # fmt: skip
+
+
 def fill_is_missing(request: Request) -> bool:
     """Whether outputs see samples beyond a constant boundary that are missing: NaN, and NaN is omitted."""
     beyond = any(
@@ -222,14 +249,13 @@ def _magnitudes(k: Array, real: DType) -> Array:
     return np.where(np.isfinite(sizes), sizes, real.type(1))
 
 
-def _by_method(request: Request, k: Array) -> Recipe:
+def _by_method(how: Recipe, k: Array) -> Recipe:
     """By the method asked for where it takes these taps: |k| may be no outer product where k is one."""
-    how = recipe(request)
-    if request.method in ("separable", "spectral"):
+    if how.request.method in ("separable", "spectral"):
         try:
             how.choose(k)
         except FaltungValueError:
-            return recipe(replace(request, method="auto"))
+            return recipe(replace(how.request, method="auto"))
     return how
 
 
