@@ -135,7 +135,7 @@ def measure(row: Row, threads: tuple[int, ...], *, budget: float, quick: bool,
     weigh = weigh and not quick
     problem = problem_of(row, quick)
     ref = reference(problem)
-    if row.kind in ("scaling", "limit"):
+    if row.kind == "scaling":
         pair = [(f"faltung out=, {count} workers", problem, count) for count in (1, 2)]
         return [_pair(row, problem, 2, pair, ref, budget, quick)]
     if row.kind == "limit":

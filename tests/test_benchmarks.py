@@ -65,6 +65,8 @@ def test_every_row_runs(chosen: rows.Row) -> None:
         ours = [entry for entry in result.entries if entry.package == "faltung"]
         assert [entry.status for entry in ours] == ["ok"] * len(ours)
         assert len(ours) >= 2
+        if chosen.kind == "limit":
+            assert [entry.name for entry in ours] == ["faltung out=", contest.WITHIN]
         wrong = [entry.name for entry in result.entries if entry.status.startswith("wrong")]
         assert wrong == list(WRONG.get(chosen.name, ()))
         assert result.flop > 0
