@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import numpy as np
@@ -11,8 +12,9 @@ import faltung as fl
 from checks import SINGLE, as_float, half_ulp, oracle, promise
 from faltung import _bound
 from grids import BFLOAT16, BOUNDARIES, COMPLEX, FLOATS, HALVES, MODES, OPS, cover, draw
-from hostile import distance
+from hostile import distance, planned
 from reference import boundary_index, geometry, reference
+from reference_missing import by_definition
 
 
 @pytest.fixture
@@ -177,6 +179,66 @@ def test_integers_are_exact_and_rounding_to_them_costs_a_half():
     assert not exact.error_bound([2**40, 3, 4]).any()
     beyond = exact.error_bound([2**60, 3, 4])
     assert beyond[0] == pytest.approx(promise(2) * 2.0**7) and beyond[0] > 0
+
+
+# ---- missing data
+
+
+@cover(
+    op=OPS,
+    dtype=("float32", "float64", "complex64", "int16", "float16"),
+    boundary=BOUNDARIES,
+    mode=MODES,
+    signs=("positive", "both"),
+    share=(0.1, 0.6, 0.95),
+    method=("auto", "direct", "separable", "spectral"),
+    ndim=(1, 2),
+)
+def test_beside_gaps(rng, op, dtype, boundary, mode, signs, share, method, ndim):
+    """Above every error, and not above what docs/missing-data.md says."""
+    shape, taps = [((70,), (9,)), ((12, 17), (3, 4))][ndim - 1]
+    a = draw(rng, shape, dtype)
+    mask = rng.random(shape) < share
+    factors = [rng.integers(1, 9, n) * (1 if signs == "positive" else (-1) ** np.arange(n)) for n in taps]
+    k = functools.reduce(np.multiply.outer, factors).astype(float).tolist()
+    plan = planned(op, a, k, mode, method, boundary=boundary, nan_policy="omit")
+    masked = np.ma.masked_array(a, mask)
+    got, bound = np.ma.getdata(plan(masked)), plan.error_bound(masked)
+    want = by_definition(op, a, mask, k, mode, boundary=boundary)
+    error, _ = distance(got, want.y)
+    empty = want.weight == 0
+    assert np.isnan(got[empty]).all() and np.isinf(bound[empty]).all()
+    assert (error[~empty] <= bound[~empty]).all()
+    unit = 2.0**-24 if plan._recipe.compute == "f32" and not plan._recipe.exact else 2.0**-53
+    terms = want.y.taps * (2 if want.y.imag is not None else 1)
+    n = terms + (0 if method == "direct" else ndim)
+    limit = promise(n) * unit * as_float(want.y.magnitude) * (1 + 1 / promise(terms))
+    limit += 2.0**-42 * float(abs(a).max()) * as_float(want.reach) * (method in ("auto", "spectral"))
+    if np.dtype(dtype) in HALVES:
+        limit += 2 * half_ulp(as_float(want.y.magnitude) * 3 + limit, np.dtype(dtype))
+    assert (bound[~empty] <= 1.001 * limit[~empty] + 1e-37).all()
+    complete = np.ma.masked_array(a, np.zeros(shape, bool))
+    np.testing.assert_array_equal(plan.error_bound(complete), plan.error_bound(a))
+
+
+def test_nan_is_a_gap_where_it_is_omitted():
+    a = np.array([1, 2, np.nan, 4, 5, 6, 7])
+    plan = fl.plan_convolve(a.shape, [1.0, 1.0], "valid", nan_policy="omit")
+    bound = plan.error_bound(a)
+    assert bound == pytest.approx(plan.error_bound(np.ma.masked_invalid(a)))
+    assert bound[0] == pytest.approx(promise(2) * 2.0**-53 * 3)
+    assert bound[1] == pytest.approx(3 * (promise(2) + 3) * 2.0**-53 * 2 / 0.5)
+    strict = fl.plan_convolve(a.shape, [1.0, 1.0], "valid", nan_policy="omit", min_valid=0.6)
+    assert np.isinf(strict.error_bound(a)).tolist() == [False, True, True, False, False, False]
+    ends = fl.plan_convolve(a.shape, [1.0, 1.0], nan_policy="omit", fill_value=np.nan)
+    assert ends.error_bound(a)[0] == pytest.approx(3 * (promise(2) + 3) * 2.0**-53 * 1 / 0.5)
+
+
+def test_a_bound_of_masked_samples_wants_a_plan_that_takes_them():
+    plan = fl.plan_convolve((3,), [1.0, 2.0])
+    with pytest.raises(fl.FaltungError, match="`x` has masked samples, and this plan is for complete data"):
+        plan.error_bound(np.ma.masked_array([1.0, 2.0, 3.0], [0, 1, 0]))
+    assert plan.error_bound(np.ma.masked_array([1.0, 2.0, 3.0], False)).shape == (4,)
 
 
 def test_samples_of_another_shape():

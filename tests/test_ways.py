@@ -169,11 +169,3 @@ def test_workspaces_fit_what_is_promised(shape, size):
         way = fl.plan_convolve(shape, k, "same", dtype=dtype, method="spectral")._choice.way
         output = np.prod(shape) * np.dtype(dtype).itemsize
         assert 2 * way.extra_bytes <= max(2 * _tuning.LEAST_SCRATCH, output / 2)
-
-
-def test_the_bound_of_masked_samples_is_refused():
-    x = np.ma.masked_array([1.0, 2.0, 3.0], [False, True, False])
-    p = fl.plan_convolve(3, [1.0, 1.0], "same", dtype=float, nan_policy="omit")
-    with pytest.raises(fl.FaltungError, match="`x` has masked samples, and this bound is for complete data"):
-        p.error_bound(x)
-    assert p.error_bound(np.ma.masked_array([1.0, 2.0, 3.0], False)).shape == (3,)

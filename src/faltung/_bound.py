@@ -1,28 +1,39 @@
 """The promise in numbers: the largest error that each output may have for given samples.
 
-    (1.1 min(n, 256) + ceil(n / 256) + 20) u S + n t        every method
-    + c X Σ|k|                                              spectral: c = 2^-44 by float64, 2^-14 by float32
-    + half a unit in the last place                         where the result's type is not the one that sums
+    B u S + n t             every method, with B = 1.1 min(n, 256) + ceil(n / 256) + 20
+    + c X Σ|k|              spectral: c = 2^-44 by float64, 2^-14 by float32
+    + half a last place     where the result's type is not the one that sums
 
-S is Σ|x||k| over the window, X the largest |x| in the samples that may share a block with the window.
+S is Σ|x||k| over the window, X the largest |x| in the samples that may share a block with it. Beside a gap in
+the data the first is 3 (B + 3) u S / weight, and the second 4 / weight times as large.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._bound_terms import (
+    Block,
+    absolute,
+    fill_of,
+    largest_nearby,
+    largest_results,
+    of_transforms,
+    per_output,
+    plain,
+    sums_of_sizes,
+)
 from ._dtype import is_integer, part
 from ._precision import error_units
 from ._recipe import Recipe
-from ._recipe import recipe as make_recipe
+from ._weighted import Weighted, fill_is_missing
 
 Array: TypeAlias = NDArray[Any]
+Mask: TypeAlias = NDArray[np.bool_]
 
-SPECTRAL_UNITS = {True: 2.0**-44, False: 2.0**-14}  # by float64, by float32
 _EXACT_SUM = 2.0**53
 
 
@@ -42,146 +53,116 @@ _STORES = {
 
 
 def error_bound(
-    how: Recipe, x: Array, k: Array, method: str, block: tuple[int, ...] | None, precision: str
+    how: Recipe,
+    x: Array,
+    k: Array,
+    method: str,
+    block: Block | None,
+    precision: str,
+    mask: Mask | None = None,
 ) -> Array:
     """The bound for each output of a recipe on samples `x` and taps `k`, in units of the result.
 
-    `block` holds the points of a spectral block along the convolved axes, in ascending order of the axes.
-    Where nothing is promised the bound is infinite: a window with a sample that is not finite, a sum that the
-    type that sums, or a result that its own type might not hold.
+    `block` holds the points of a spectral block along the convolved axes, in ascending order of the axes;
+    where `mask` is true, a sample is missing. Where nothing is promised the bound is infinite: a window with
+    a sample that is not finite, or with too few; a sum that the type that sums, or a result that its own type
+    might not hold.
     """
-    if not how.size or (how.exact and is_integer(how.out_dtype)):
+    request = how.request
+    gone: Mask = np.zeros(x.shape, np.bool_) if mask is None else mask
+    if request.nan_policy == "omit" and not is_integer(request.dtype):
+        gone = gone | np.isnan(x)
+    gaps = request.missing and (fill_is_missing(request) or bool(gone.any()))
+    if not how.size or (how.exact and is_integer(how.out_dtype) and not gaps):
         return np.zeros(how.out_shape)
-    samples, taps = _absolute(x), _absolute(k)
     with np.errstate(all="ignore"):
-        sizes = _sums_of_sizes(how, samples, taps, method)
-        bound = _of_sums(how, samples, taps, sizes, method)
-        if method == "spectral" and block and not how.exact:
-            bound = bound + _of_transforms(how, samples, taps, block, how.double or precision == "highest")
-        bound = _of_store(how, x, k, sizes, bound)
-        ends = np.finfo(np.float64 if how.double or how.exact else np.float32).max
-        return np.where(sizes + bound < ends, bound, np.inf)
+        if gaps:
+            bound, largest = _beside_gaps(how, x, k, gone)
+        else:
+            bound, largest = _complete(how, x, k, method, block, precision)
+        bound = _stored(how, bound, largest)
+        return np.where(np.isfinite(bound), bound, np.inf)
 
 
-def largest_nearby(how: Recipe, samples: Array, block: tuple[int, ...]) -> Array:
-    """X of every output: the largest finite sample within any block that holds the window whole.
-
-    `samples` are absolute values. Along an axis, the blocks of N points that hold a window of R samples which
-    begins at s reach from s + R - N to s + N - 1; what a boundary makes counts as well.
-    """
-    r, spec = how.request, how.spec
-    if spec is None:
-        return np.zeros(how.out_shape)
-    largest = np.where(np.isfinite(samples), samples, 0.0)
-    fill = _absolute(np.frombuffer(r.fill, r.dtype)[:1])[0]
-    for points, axis in zip(block, sorted(r.axes), strict=True):
-        i = r.axes.index(axis)
-        largest = np.moveaxis(largest, axis, -1)
-        extended = _extended(largest, r.padding[i], r.boundary[i], fill if np.isfinite(fill) else 0.0)
-        reach = (spec.kernel_size[i] - 1) * r.dilation[i] + 1
-        aside = min(max(points - reach, 0), extended.shape[-1])
-        around = np.pad(extended, [(0, 0)] * (extended.ndim - 1) + [(aside, aside)])
-        found = _sliding_maximum(around, reach + 2 * aside)
-        stop = (spec.output_size[i] - 1) * r.stride[i] + 1
-        largest = np.moveaxis(found[..., : stop : r.stride[i]], -1, axis)
-    return np.broadcast_to(largest, how.out_shape)
-
-
-def _absolute(values: Array) -> Array:
-    """Absolute values in float64; those of integers without overflow."""
-    wide: Array = values.astype(np.complex128 if values.dtype.kind == "c" else np.float64)
-    with np.errstate(over="ignore"):
-        return np.abs(wide)
-
-
-def _sums_of_sizes(how: Recipe, samples: Array, taps: Array, method: str) -> Array:
-    """S of every output, from above; NaN where a term is not finite."""
-    r = how.request
-    fill = _absolute(np.frombuffer(r.fill, r.dtype)[:1])
-    # Where a plan is spectral because the direct method is slow, so are these sums.
-    sums = _plain(how, samples, taps, fill, "auto" if method == "spectral" else "direct")
-    total = sums.run(samples, taps, None, None)
-    way = sums.choose(taps).way
-    if way.method == "spectral":
-        total = total + _of_transforms(sums, samples, taps, way.block, True)
-    return np.maximum(total, 0) * (1 + 2 * error_units(how.terms) * 2.0**-53)
-
-
-def _plain(how: Recipe, samples: Array, taps: Array, fill: Array, method: str) -> Recipe:
-    """The same operation on float64 or complex128, on complete data."""
-    request = replace(
-        how.request, dtype=samples.dtype, kernel_dtype=taps.dtype, weak=False, kernel_weak=False, result=None,
-        fill=fill.astype(samples.dtype).tobytes(), method=method, precision="highest", nan_policy="propagate",
-        overflow="raise", min_valid=0.0, return_weight=False, missing=False, double_taps=False,
-    )  # fmt: skip
-    return make_recipe(request)
-
-
-def _of_sums(how: Recipe, samples: Array, taps: Array, sizes: Array, method: str) -> Array:
-    """The bound of "highest" in the type that sums."""
+def _complete(
+    how: Recipe, x: Array, k: Array, method: str, block: Block | None, precision: str
+) -> tuple[Array, Array]:
+    """The bound of the sums, and |y| where the store asks for it."""
+    samples, taps = absolute(x), absolute(k)
+    sizes = sums_of_sizes(how, samples, taps, absolute(fill_of(how)), method)
     if how.exact:
         most = float(samples.max(initial=0)) * float(taps.sum())
-        return np.zeros(how.out_shape) if most <= _EXACT_SUM else error_units(how.terms) * 2.0**-53 * sizes
-    n = how.terms + (len(how.lengths) if method == "separable" else 0)
-    if how.double:
-        return error_units(n) * 2.0**-53 * sizes + (n // 2 + 1) * 2.0**-1074
-    return error_units(n) * 2.0**-24 * sizes + n * 2.0**-150
+        bound = 0 * sizes if most <= _EXACT_SUM else error_units(how.terms) * 2.0**-53 * sizes
+    else:
+        n = how.terms + (len(how.lengths) if method == "separable" else 0)
+        bound = error_units(n) * _unit(how) * sizes + _subnormal(how, n)
+        if method == "spectral" and block:
+            double = how.double or precision == "highest"
+            bound = bound + of_transforms(largest_nearby(how, samples, block), per_output(how, taps), double)
+    bound = np.where(sizes + bound < _end(how), bound, np.inf)
+    return bound, largest_results(how, x, k, sizes) if _store(how) else sizes
 
 
-def _of_transforms(how: Recipe, samples: Array, taps: Array, block: tuple[int, ...], double: bool) -> Array:
-    """What transforms add: c X Σ|k|, in an order that neither underflows nor overflows early."""
-    c, nearby, total = SPECTRAL_UNITS[double], largest_nearby(how, samples, block), _per_output(how, taps)
-    return np.where(nearby < 1, c * (nearby * total), c * nearby * total)
+def _beside_gaps(how: Recipe, x: Array, k: Array, mask: Mask) -> tuple[Array, Array]:
+    """The same where samples are missing."""
+    weighted, taps = Weighted(how, k, None), absolute(k)
+    samples = absolute(np.where(mask, x.dtype.type(0), x))
+    outside, asked = np.array([weighted.open]), (taps != 0).astype(np.int64)
+    fill = np.zeros(1) if weighted.open else absolute(fill_of(how))
+    met = plain(how, mask, taps, ~outside, "auto").run(~mask, taps, None, None)
+    gone = plain(how, mask, taps, outside, "auto").run(mask, taps, None, None)
+    count = plain(how, mask, asked, outside, "auto").run(mask, asked, None, None)
+    weight = np.clip(met / (met + gone), 0, 1)
+    sizes = sums_of_sizes(how, samples, taps, fill, "spectral" if weighted.spectral else "direct")
+    n = how.terms + (0 if how.request.method in ("direct", "reference") else len(how.lengths))
+    tiny = n * (2.0**-125 if _unit(how) == 2.0**-24 else 2.0**-1021)
+    units = error_units(n)
+    whole = units * _unit(how) * sizes + _subnormal(how, n)
+    bound = np.where(count == 0, whole, 3 * (units + 3) * _unit(how) * (sizes + tiny) / weight)
+    if weighted.spectral:
+        nearby = _nearby(weighted, samples, taps)
+        added = of_transforms(nearby, per_output(how, taps), True)
+        bound = bound + np.where(count == 0, 1, 4 / weight) * added
+    enough = weight >= how.request.min_valid + 2 * (units + 3) * _unit(how) * (count > 0)
+    bound = np.where(enough & (sizes / weight + bound < _end(how)), bound, np.inf)
+    return bound, sizes / weight
 
 
-def _of_store(how: Recipe, x: Array, k: Array, sizes: Array, bound: Array) -> Array:
-    """The bound with what the type of the result loses."""
-    if is_integer(how.out_dtype):
-        return bound + 0.5
-    store = _STORES.get(part(how.out_dtype).name)
-    if store is None or (store is _STORES["float32"] and not (how.double or how.exact)):
-        return bound
-    largest = _largest_results(how, x, k, sizes) + bound
-    parts = 2 if how.out_dtype.kind == "c" else 1
-    rounded = bound + store.share * largest + parts * store.least
-    return np.where(largest < store.end, rounded, np.inf)
-
-
-def _largest_results(how: Recipe, x: Array, k: Array, sizes: Array) -> Array:
-    """|y| of every output, from above."""
-    r = how.request
-    samples, taps, fill = (
-        values.astype(np.complex128 if values.dtype.kind == "c" else np.float64)
-        for values in (x, k, np.frombuffer(r.fill, r.dtype)[:1])
-    )
-    y = _plain(how, samples, taps, fill, "direct").run(samples, taps, None, None)
-    return np.abs(y) + (error_units(how.terms) + 3) * 2.0**-53 * sizes
-
-
-def _per_output(how: Recipe, taps: Array) -> Array:
-    """Σ|k| for every output: a number for every kernel of a batch, where its outputs are."""
-    r = how.request
-    along = tuple(i for i, axis in enumerate(r.kernel_axes) if axis in r.axes)
-    sums = taps.sum(axis=along)
-    batch = [axis for axis in r.kernel_axes if axis not in r.axes]
-    shape = [how.kernel_at[axis] if axis in batch else 1 for axis in range(len(r.shape))]
-    return np.broadcast_to(sums.reshape(shape), how.out_shape)
-
-
-def _extended(values: Array, padding: tuple[int, int], boundary: str, fill: float) -> Array:
-    """The samples with those that the boundary makes, along the last axis."""
-    widths = [(0, 0)] * (values.ndim - 1) + [padding]
-    if boundary == "constant":
-        return np.pad(values, widths, constant_values=fill)
-    word: Any = boundary
-    return np.pad(values, widths, word)
-
-
-def _sliding_maximum(values: Array, width: int) -> Array:
-    """The largest of `width` neighbours along the last axis, by doubling: logarithmically many passes."""
-    found, covered = values, 1
-    while covered < width:
-        step = min(covered, width - covered)
-        found = np.maximum(found[..., :-step], found[..., step:])
-        covered += step
+def _nearby(weighted: Weighted, samples: Array, taps: Array) -> Array:
+    """X over the blocks of all convolutions that see the samples."""
+    found = largest_nearby(weighted.of_y, samples, (1,) * len(weighted.of_y.lengths))
+    for side in (weighted.of_y, weighted.of_mean):
+        way = side.choose(taps).way if side else None
+        if side and way and way.method == "spectral":
+            found = np.maximum(found, largest_nearby(side, samples, way.block))
     return found
+
+
+def _unit(how: Recipe) -> float:
+    return 2.0**-53 if how.double or how.exact else 2.0**-24
+
+
+def _subnormal(how: Recipe, n: int) -> float:
+    """What subnormal products lose: n t, rounded up."""
+    return (n // 2 + 1) * 2.0**-1074 if _unit(how) == 2.0**-53 else n * 2.0**-150
+
+
+def _end(how: Recipe) -> float:
+    """The largest number of the type that sums."""
+    return float(np.finfo(np.float64 if how.double or how.exact else np.float32).max)
+
+
+def _store(how: Recipe) -> _Store | None:
+    """What the result's type loses, where it is narrower than the sums."""
+    store = _STORES.get(part(how.out_dtype).name)
+    return None if store is _STORES["float32"] and not (how.double or how.exact) else store
+
+
+def _stored(how: Recipe, bound: Array, largest: Array) -> Array:
+    """The bound with what the type of the result loses."""
+    store = _store(how)
+    if is_integer(how.out_dtype) or store is None:
+        return bound + 0.5 if is_integer(how.out_dtype) else bound
+    size = largest + bound
+    parts = 2 if how.out_dtype.kind == "c" else 1
+    return np.where(size < store.end, bound + store.share * size + parts * store.least, np.inf)

@@ -295,13 +295,14 @@ class Plan:
         (1.1 min(n, 256) + ceil(n / 256) + 20) u S + n t, with S = sum |x| |k|, n the terms of a sum, u the
         unit roundoff and t half the smallest number of the type that sums; 0 for integers. The spectral
         method adds c X sum |k|, X the largest finite |x| that may share a block with the window, c = 2^-44,
-        or 2^-14 by float32. A result of another type than the one that sums adds what the store loses.
-        Infinite where nothing is promised: a window with a sample that is not finite, an overflow.
+        or 2^-14 by float32. A result of another type than the one that sums adds what the store loses, and
+        gaps in the data cost what docs/missing-data.md says. Infinite where nothing is promised: a window
+        with a sample that is not finite, or with too few; an overflow.
 
         Parameters
         ----------
         x : array_like
-            The samples.
+            The samples; a masked array for a plan that takes it.
 
         Returns
         -------
@@ -316,16 +317,17 @@ class Plan:
         array([24.3, 48.6, 48.6])
         """
         request = self._recipe.request
-        if np.ma.is_masked(x):
-            raise FaltungValueError(
-                "`x` has masked samples, and this bound is for complete data; pass what the samples may be, as in "
-                "`x.filled(0)`, and divide by the weight as the page on missing data says."
+        samples, mask = np.asarray(x, request.dtype), find_mask(x, None, np.empty(0))
+        if mask is not None and mask.any() and not request.missing:
+            raise FaltungTypeError(
+                "`x` has masked samples, and this plan is for complete data; plan with `nan_policy='omit'`."
             )
-        samples = np.asarray(x, request.dtype)
         if samples.shape != request.shape:
             message = "`x` must have exactly the plan's shape; make a plan for this one."
             raise FaltungValueError(with_shapes(message, x=samples.shape, plan=request.shape))
-        return error_bound(self._recipe, samples, self._kernel, self.method, self.block, request.precision)
+        return error_bound(
+            self._recipe, samples, self._kernel, self.method, self.block, request.precision, mask
+        )
 
     def with_weights(self, k: Any) -> Plan:
         """The same plan with another kernel of the same shape and data type."""
