@@ -36,7 +36,7 @@ def call(
     progress: Callable[[int, int], object] | None = None,
 ) -> Any:
     """A call that `calls` does not know."""
-    if memory_limit is not None or progress is not None or is_path(a) or is_path(out):
+    if memory_limit is not None or progress is not None or is_path(a) or is_path(out) or is_path(mask):
         return call_in_blocks(a, k, options, out, mask, memory_limit, progress)
     samples, weak, restore = to_array("a", a, masked=True)
     missing = find_mask(a, mask, samples)
