@@ -47,8 +47,9 @@ struct SpectralOptions {
       block;  // points of a block along each axis: products of 2, 3 and 5, at least the axis's reach
   bool folded =
       false;  // a block along one axis is a matrix that fills the lanes (four-step); else a lane holds a block
-  bool local = false;  // blocks whose largest sample exceeds 2^16 times their root mean square run direct
-  bool keep = false;   // keep the spectrum of a kernel of any size for the next run; else up to 4 KB of taps
+  bool local =
+      false;  // samples beyond 2^16 times the root mean square of the rest of their block are added term by term
+  bool keep = false;  // keep the spectrum of a kernel of any size for the next run; else up to 4 KB of taps
 };
 std::unique_ptr<Correlation> plan_spectral(const Problem& problem, const SpectralOptions& options, Isa isa);
 

@@ -32,7 +32,8 @@ template <class T>
 struct SpectralWorkspace {
   Scratch memory;
   std::vector<Slot<T>> slots;
-  std::vector<Broken<T>> broken;
+  std::vector<Lifted<T>> lifted;
+  std::vector<T> pieces;           // sums of squares of parts of the blocks
   std::vector<const char*> lines;  // sample 0 of the line that a row of a block reads
   bool reported = false;
   // Of the second layout: column 0 of every row, in the array and in the panel, and its place among the outputs.
@@ -117,7 +118,7 @@ std::unique_ptr<SpectralEngine<T>> make_strips_engine(const SpectralBasis<T>& ba
 
 // re, im += sample * tap, as the definition multiplies.
 template <class T>
-void add_product(const Broken<T>& sample, const T* tap, bool complex_kernel, T& re, T* im) {
+void add_product(const Lifted<T>& sample, const T* tap, bool complex_kernel, T& re, T* im) {
   if (!complex_kernel) {
     re += sample.re * tap[0];
     if (im) *im += sample.im * tap[0];

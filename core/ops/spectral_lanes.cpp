@@ -72,14 +72,14 @@ void SpectralLanes<T>::run(int64_t unit, const KernelSpectrum<T>& kernel, const 
   int64_t results = 0;
   for (const Slot<T>& s : w.slots) {
     if (!s.present) continue;
-    any |= !s.zero() || s.broken > 0;
+    any |= !s.zero() || s.lifted > 0;
     results = std::max(results, s.item.spans.back().results);
   }
   if (any) {
     choose_exponents(z, w);
     b_.table.convolve(z, 1, fourier_.stages(gap_), kernel.spectrum, false);
     scale(z, results, w, [&](const Slot<T>& s) { return result_exponent(s, kernel); }, true);
-    for (const Broken<T>& x : w.broken) repair(z, x, kernel, w);
+    for (const Lifted<T>& x : w.lifted) repair(z, x, kernel, w);
   }
   store(z, arrays, w);
 }
@@ -90,10 +90,10 @@ template <class T>
 void SpectralLanes<T>::place(int64_t unit, int64_t kernel, const SpectralArrays& arrays,
                              SpectralWorkspace<T>& w) const {
   const BlockGrid& g = b_.grid;
-  w.broken.clear();
+  w.lifted.clear();
   for (int64_t s = 0; s < slots_; ++s) {
     Slot<T>& slot = w.slots[size_t(s)];
-    slot.clear();
+    slot.clear(first_limit<T>(b_.local));
     const int64_t channel = unit % channel_groups_ * slots_ + s;
     // Neighbouring blocks share a lane: of one line, they are the likeliest to be alike.
     const int64_t item =
@@ -120,18 +120,6 @@ const char* SpectralLanes<T>::line_of(const BlockItem& item, const char* in) con
 }
 
 template <class T>
-void SpectralLanes<T>::note(const Measures& m, SpectralWorkspace<T>& w) const {
-  for (int64_t s = 0; s < slots_; ++s) {
-    Slot<T>& slot = w.slots[size_t(s)];
-    slot.largest = m.largest[s];
-    slot.squares = double(m.squares[s]);
-    if (parts_ == 1) continue;
-    slot.largest = std::max(slot.largest, m.largest[lanes_ + s]);
-    slot.squares += double(m.squares[lanes_ + s]);
-  }
-}
-
-template <class T>
 void SpectralLanes<T>::choose_exponents(T* z, SpectralWorkspace<T>& w) const {
   for (int64_t l = 0; l < lanes_; ++l) {
     Slot<T>& a = w.slots[size_t(l)];
@@ -140,23 +128,14 @@ void SpectralLanes<T>::choose_exponents(T* z, SpectralWorkspace<T>& w) const {
     else
       a.exponent = safe_exponent(a.largest);
   }
-  const bool scaled = scale(z, line_.points, w, [](const Slot<T>& s) { return s.exponent; }, false);
-  if (!b_.local) return;
-  if (scaled) {
-    Measures m;
-    measure(z, pairs(line_.points), m);
-    note(m, w);
-  }
-  for (Slot<T>& s : w.slots)
-    if (s.present && !s.zero() && has_spike(s, s.item.spans.back().needed)) s.direct = true;
+  scale(z, line_.points, w, [](const Slot<T>& s) { return s.exponent; }, false);
 }
 
-// Multiplies the first `points` points of every slot by 2^exponent(slot); true where any changed.
+// Multiplies the first `points` points of every slot by 2^exponent(slot).
 template <class T>
 template <class Exponent>
-bool SpectralLanes<T>::scale(T* z, int64_t points, const SpectralWorkspace<T>& w, Exponent exponent,
+void SpectralLanes<T>::scale(T* z, int64_t points, const SpectralWorkspace<T>& w, Exponent exponent,
                              bool clear_zeros) const {
-  bool any = false;
   for (int h = 0; h < 2; ++h) {
     int exponents[kMostLanes];
     bool clear[kMostLanes];
@@ -168,9 +147,7 @@ bool SpectralLanes<T>::scale(T* z, int64_t points, const SpectralWorkspace<T>& w
       some |= clear[l] || exponents[l] != 0;
     }
     if (some) scale_lanes(b_.table, z + h * lanes_, pair(), pairs(points), exponents, clear);
-    any |= some;
   }
-  return any;
 }
 
 template <class T>

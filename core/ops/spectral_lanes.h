@@ -2,6 +2,8 @@
 // lanes are neighbouring blocks of a line and then the batch's next lines; where the batch lies side by side in memory (channels
 // last) they are channels, and samples come and go without a transpose.
 #pragma once
+#include <algorithm>
+
 #include "core/ops/fourier.h"
 #include "core/ops/spectral_engine.h"
 
@@ -31,6 +33,9 @@ class SpectralLanes final : public SpectralEngine<T> {
   struct Measures {
     alignas(64) T largest[2 * kMostLanes] = {};
     alignas(64) T squares[2 * kMostLanes] = {};
+    T of(int64_t slot, int64_t lanes, int64_t parts) const {
+      return parts == 1 ? largest[slot] : std::max(largest[slot], largest[lanes + slot]);
+    }
   };
 
   int64_t pair() const { return 2 * lanes_; }
@@ -53,19 +58,19 @@ class SpectralLanes final : public SpectralEngine<T> {
   void place(int64_t unit, int64_t kernel, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const;
   const char* line_of(const BlockItem& item, const char* in) const;
   void choose_exponents(T* z, SpectralWorkspace<T>& w) const;
-  void note(const Measures& m, SpectralWorkspace<T>& w) const;
   template <class Exponent>
-  bool scale(T* z, int64_t points, const SpectralWorkspace<T>& w, Exponent exponent, bool clear_zeros) const;
+  void scale(T* z, int64_t points, const SpectralWorkspace<T>& w, Exponent exponent, bool clear_zeros) const;
 
   // ---- spectral_lanes_load.cpp ----
   void load(T* z, SpectralWorkspace<T>& w) const;
-  void load_rows(T* z, int64_t c, int64_t n, T* panel, Measures& m, SpectralWorkspace<T>& w) const;
-  void load_across(T* z, int64_t c, int64_t n, T* panel, Measures& m, SpectralWorkspace<T>& w) const;
-  void measure(const T* z, int64_t n, Measures& m) const;
-  void take_out(T* sample, int64_t s, int64_t column, SpectralWorkspace<T>& w) const;
+  void load_rows(T* z, int64_t c, int64_t n, T* panel, SpectralWorkspace<T>& w) const;
+  void load_across(T* z, int64_t c, int64_t n, T* panel, SpectralWorkspace<T>& w) const;
+  void measure(const T* z, int64_t n, Measures& m, SpectralWorkspace<T>& w) const;
+  void lift_spikes(T* z, SpectralWorkspace<T>& w) const;
+  void lift(T* z, int64_t s, int64_t begin, int64_t end, SpectralWorkspace<T>& w) const;
 
   // ---- spectral_lanes_store.cpp ----
-  void repair(T* z, const Broken<T>& x, const KernelSpectrum<T>& kernel, SpectralWorkspace<T>& w) const;
+  void repair(T* z, const Lifted<T>& x, const KernelSpectrum<T>& kernel, SpectralWorkspace<T>& w) const;
   void store(T* z, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const;
   void store_rows(const T* z, int64_t o, int64_t n, T* panel, const SpectralArrays& arrays,
                   SpectralWorkspace<T>& w) const;

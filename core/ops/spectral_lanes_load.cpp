@@ -1,6 +1,7 @@
 // Samples into lanes, boundaries and conversions included, measured on the way.
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "core/ops/spectral_lanes.h"
 
@@ -9,32 +10,80 @@ namespace faltung {
 template <class T>
 void SpectralLanes<T>::load(T* z, SpectralWorkspace<T>& w) const {
   T* panel = z + z_numbers();
-  Measures m;
+  w.pieces.clear();
   for (int64_t c = 0, n; c < line_.points; c += n) {
     n = piece(c, line_.points);
-    const Measures before = m;
-    across_ ? load_across(z, c, n, panel, m, w) : load_rows(z, c, n, panel, m, w);
-    if (std::all_of(m.largest, m.largest + pair(), [](T x) { return std::isfinite(x); })) continue;
-    for (int64_t s = 0; s < slots_; ++s) {
-      if (std::isfinite(m.largest[s]) && (parts_ == 1 || std::isfinite(m.largest[lanes_ + s]))) continue;
-      for (int64_t i = 0; i < n; ++i) take_out(z + at(c) + i * pair() + s, s, c + i, w);
+    across_ ? load_across(z, c, n, panel, w) : load_rows(z, c, n, panel, w);
+    Measures m;
+    const size_t pieces = w.pieces.size();
+    measure(z + at(c), n, m, w);
+    bool lifted = false;
+    for (int64_t s = 0; s < slots_; ++s)
+      if (!(m.of(s, lanes_, parts_) < w.slots[size_t(s)].limit)) {
+        lift(z, s, c, c + n, w);
+        lifted = true;
+      }
+    if (lifted) {
+      m = Measures();
+      w.pieces.resize(pieces);
+      measure(z + at(c), n, m, w);
     }
-    m = before;
-    measure(z + at(c), n, m);
+    for (int64_t s = 0; s < slots_; ++s) {
+      T& largest = w.slots[size_t(s)].largest;
+      largest = std::max(largest, m.of(s, lanes_, parts_));
+    }
   }
-  note(m, w);
+  if (b_.local) lift_spikes(z, w);
+}
+
+// Measures n points; where spikes are looked for, in about 32 pieces of the line.
+template <class T>
+void SpectralLanes<T>::measure(const T* z, int64_t n, Measures& m, SpectralWorkspace<T>& w) const {
+  const int64_t length = b_.local ? std::max<int64_t>(4, line_.points / 32) : n;
+  for (int64_t i = 0; i < n; i += length, z += length * pair()) {
+    std::fill_n(m.squares, pair(), T(0));
+    for (int64_t h = 0; h < 2; ++h)
+      b_.table.measure(z + h * lanes_, pair(), std::min(length, n - i), m.largest + h * lanes_,
+                       m.squares + h * lanes_);
+    if (b_.local) w.pieces.insert(w.pieces.end(), m.squares, m.squares + pair());
+  }
+}
+
+// Takes out of a slot what is not below its limit.
+template <class T>
+void SpectralLanes<T>::lift(T* z, int64_t s, int64_t begin, int64_t end, SpectralWorkspace<T>& w) const {
+  Slot<T>& slot = w.slots[size_t(s)];
+  const int64_t most = most_lifted(slot.item);
+  for (int64_t i = begin; i < end; ++i) {
+    T* re = z + at(i) + s;
+    T* im = parts_ == 2 ? re + lanes_ : nullptr;
+    if (std::abs(*re) < slot.limit && (!im || std::abs(*im) < slot.limit)) continue;
+    if (slot.lifted < most) w.lifted.push_back({s, 0, i, *re, im ? *im : T(0)});
+    if (++slot.lifted > most) slot.direct = true;
+    *re = T(0);
+    if (im) *im = T(0);
+  }
 }
 
 template <class T>
-void SpectralLanes<T>::measure(const T* z, int64_t n, Measures& m) const {
-  for (int h = 0; h < 2; ++h)
-    b_.table.measure(z + h * lanes_, pair(), n, m.largest + h * lanes_, m.squares + h * lanes_);
+void SpectralLanes<T>::lift_spikes(T* z, SpectralWorkspace<T>& w) const {
+  const int64_t pieces = int64_t(w.pieces.size()) / pair();
+  for (int64_t s = 0; s < slots_; ++s) {
+    Slot<T>& slot = w.slots[size_t(s)];
+    slot.limit =
+        spike_limit(w.pieces.data() + s, pieces, pair(), double(line_.points) / double(pieces), slot.largest);
+    if (slot.largest < slot.limit) continue;
+    lift(z, s, 0, line_.points, w);
+    slot.largest = 0;
+    for (int64_t i = 0; i < line_.points; ++i)
+      for (int64_t part = 0; part < parts_; ++part)
+        slot.largest = std::max(slot.largest, std::abs(z[at(i) + s + part * lanes_]));
+  }
 }
 
 // A row for every lane, transposed.
 template <class T>
-void SpectralLanes<T>::load_rows(T* z, int64_t c, int64_t n, T* panel, Measures& m,
-                                 SpectralWorkspace<T>& w) const {
+void SpectralLanes<T>::load_rows(T* z, int64_t c, int64_t n, T* panel, SpectralWorkspace<T>& w) const {
   const T* zeros = panel + panel_numbers();
   const T* from[kMostLanes];
   for (int64_t h = 0; h < halves(); ++h) {
@@ -58,13 +107,11 @@ void SpectralLanes<T>::load_rows(T* z, int64_t c, int64_t n, T* panel, Measures&
     else
       b_.table.gather(from, 2 * n, z + at(c), lanes_);
   }
-  measure(z + at(c), n, m);
 }
 
 // Lanes are channels: all slots share a block, and a sample of each lies side by side.
 template <class T>
-void SpectralLanes<T>::load_across(T* z, int64_t c, int64_t n, T* panel, Measures& m,
-                                   SpectralWorkspace<T>& w) const {
+void SpectralLanes<T>::load_across(T* z, int64_t c, int64_t n, T* panel, SpectralWorkspace<T>& w) const {
   const BlockSpan& span = w.slots[0].item.spans.back();
   const ConvAxis& axis = line_.axis;
   const char* line = w.lines[0];
@@ -89,21 +136,10 @@ void SpectralLanes<T>::load_across(T* z, int64_t c, int64_t n, T* panel, Measure
   const int64_t beside =
       lanes_ * parts_ *
       (in_place ? item : int64_t(sizeof(T)));  // bytes from one half's samples to the other's
+  T unused[2 * kMostLanes] = {};
   for (int64_t h = 0; h < halves(); ++h)
-    (in_place ? take_ : take_panel_)(rows, h * beside, places, n, z + h * lanes_, m.largest + h * lanes_,
-                                     m.squares + h * lanes_);
-}
-
-template <class T>
-void SpectralLanes<T>::take_out(T* sample, int64_t s, int64_t column, SpectralWorkspace<T>& w) const {
-  T* imaginary = parts_ == 2 ? sample + lanes_ : nullptr;
-  if (std::isfinite(*sample) && (!imaginary || std::isfinite(*imaginary))) return;
-  Slot<T>& slot = w.slots[size_t(s)];
-  if (slot.broken < most_broken(slot.item))
-    w.broken.push_back({s, 0, column, *sample, imaginary ? *imaginary : T(0)});
-  if (++slot.broken > most_broken(slot.item)) slot.direct = true;
-  *sample = T(0);
-  if (imaginary) *imaginary = T(0);
+    (in_place ? take_ : take_panel_)(rows, h * beside, places, n, z + h * lanes_, unused,
+                                     unused + kMostLanes);
 }
 
 template class SpectralLanes<float>;

@@ -7,7 +7,7 @@ namespace faltung {
 
 // Adds the products of one sample to every result whose window holds it.
 template <class T>
-void SpectralLanes<T>::repair(T* z, const Broken<T>& x, const KernelSpectrum<T>& kernel,
+void SpectralLanes<T>::repair(T* z, const Lifted<T>& x, const KernelSpectrum<T>& kernel,
                               SpectralWorkspace<T>& w) const {
   const Slot<T>& slot = w.slots[size_t(x.slot)];
   if (slot.direct) return;

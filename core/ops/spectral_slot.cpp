@@ -17,9 +17,24 @@ void balance(Slot<T>& a, Slot<T>& b) {
 }
 
 template <class T>
-bool has_spike(const Slot<T>& slot, int64_t samples) {
-  const double x = std::ldexp(double(slot.largest), -16);
-  return x * x * double(samples) > slot.squares;
+T spike_limit(const T* squares, int64_t pieces, int64_t step, double samples, T largest) {
+  constexpr double kRatio = 0x1p16;
+  constexpr T none = std::numeric_limits<T>::infinity();
+  const double suspect = double(largest) / kRatio * (double(largest) / kRatio) * samples;
+  std::vector<T> sums;
+  bool any = false;
+  for (int64_t i = 0; i < pieces; ++i)
+    any |= squares[i * step] != T(0) && double(squares[i * step]) < suspect;
+  if (!any) return none;
+  for (int64_t i = 0; i < pieces; ++i)
+    if (squares[i * step] != T(0)) sums.push_back(squares[i * step]);
+  const int64_t n = int64_t(sums.size()), left = n - (n + 15) / 16;
+  if (left == 0) return none;
+  std::nth_element(sums.begin(), sums.begin() + (left - 1), sums.end());
+  double sum = 0;
+  for (int64_t i = 0; i < left; ++i) sum += double(sums[size_t(i)]);
+  const double limit = kRatio * std::sqrt(sum / double(left) / samples);
+  return double(largest) > limit ? T(limit) : none;
 }
 
 template <class T>
@@ -47,8 +62,8 @@ void scale_lanes(const SpectralTable<T>& table, T* z, int64_t step, int64_t n, c
 
 template void balance(Slot<float>&, Slot<float>&);
 template void balance(Slot<double>&, Slot<double>&);
-template bool has_spike(const Slot<float>&, int64_t);
-template bool has_spike(const Slot<double>&, int64_t);
+template float spike_limit(const float*, int64_t, int64_t, double, float);
+template double spike_limit(const double*, int64_t, int64_t, double, double);
 template void scale_lanes(const SpectralTable<float>&, float*, int64_t, int64_t, const int*, const bool*);
 template void scale_lanes(const SpectralTable<double>&, double*, int64_t, int64_t, const int*, const bool*);
 

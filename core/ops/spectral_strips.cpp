@@ -89,6 +89,7 @@ void SpectralStrips<T>::prepare(SpectralWorkspace<T>& w) const {
   w.panel_rows.resize(size_t(halves() * rows_));
   w.targets.resize(size_t(halves() * rows_));
   w.halves.resize(size_t(halves()));
+  if (b_.local) w.pieces.resize(size_t(halves() * columns_));
   const Buffers m = buffers(w);
   for (int64_t i = 0; i < halves() * rows_; ++i)
     w.panel_rows[size_t(i)] = reinterpret_cast<const char*>(m.panel + i * panel_width() * parts_);

@@ -69,17 +69,18 @@ class SpectralStrips final : public SpectralEngine<T> {
   bool reads_in_place(int64_t s, int64_t x, const SpectralWorkspace<T>& w) const;
   bool none_needed(int64_t x, const SpectralWorkspace<T>& w) const;
   void load(const Buffers& m, SpectralWorkspace<T>& w) const;
+  void load_once(const Buffers& m, SpectralWorkspace<T>& w) const;
+  bool find_spikes(SpectralWorkspace<T>& w) const;
   void load_half(int64_t s, int64_t x, const Buffers& m, SpectralWorkspace<T>& w) const;
   void fill_panel(int64_t s, int64_t x, SpectralWorkspace<T>& w) const;
-  void measure(const T* half, T* largest, T* squares) const;
-  void take_out(T* sample, int64_t s, int64_t row, int64_t column, SpectralWorkspace<T>& w) const;
+  void lift(T* half, int64_t s, int64_t x, SpectralWorkspace<T>& w) const;
 
   // ---- spectral_strips_store.cpp ----
   void store(const Buffers& m, const KernelSpectrum<T>& kernel, const SpectralArrays& arrays,
              SpectralWorkspace<T>& w) const;
   void aim(int64_t s, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const;
   void resize_results(const Slot<T>& slot, int64_t s, const KernelSpectrum<T>& kernel, T* strip) const;
-  void repair(const Broken<T>& x, int64_t first, const KernelSpectrum<T>& kernel, T* strip) const;
+  void repair(const Lifted<T>& x, int64_t first, const KernelSpectrum<T>& kernel, T* strip) const;
   void store_half(int64_t s, int64_t x, const Buffers& m, SpectralWorkspace<T>& w) const;
 
   SpectralBasis<T> b_;

@@ -1,6 +1,7 @@
 // Samples into strips, boundaries and conversions included.
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "core/ops/spectral_strips.h"
 
@@ -17,8 +18,7 @@ void SpectralStrips<T>::place(int64_t unit, int64_t kernel, const SpectralArrays
                               SpectralWorkspace<T>& w) const {
   for (int64_t s = 0; s < halves(); ++s) {
     Slot<T>& slot = w.slots[size_t(s)];
-    slot.direct = false;
-    slot.exponent = 0;
+    slot.clear(first_limit<T>(b_.local));
     const int64_t item = unit * halves() + s;
     slot.present = item < b_.grid.items();
     if (!slot.present) continue;
@@ -86,37 +86,52 @@ bool SpectralStrips<T>::none_needed(int64_t x, const SpectralWorkspace<T>& w) co
                      [&](const Slot<T>& s) { return !s.present || s.item.spans.back().needed <= x; });
 }
 
-// Loads, measures and transforms; once more where it turns out that the blocks want factors.
+// Loads, measures and transforms; again where it turns out that a block has spikes, and where blocks want factors.
 template <class T>
 void SpectralStrips<T>::load(const Buffers& m, SpectralWorkspace<T>& w) const {
-  for (bool again = false;; again = true) {
-    w.broken.clear();
-    for (Slot<T>& s : w.slots) s.largest = 0, s.squares = 0, s.broken = 0;
-    for (StripHalf& h : w.halves) h.panel_begin = h.panel_end = 0;
-    for (int64_t x = 0; x < columns_; x += lanes_) {
-      if (none_needed(x, w)) {
-        const int64_t numbers = std::min(lanes_, columns_ - x) * pair();
-        for (int64_t g = 0; g < groups_; ++g)
-          std::fill_n(m.z + g * group_pitch_ * pair() + column(x, gap_), numbers, T(0));
-        continue;
-      }
-      for (int64_t s = 0; s < halves(); ++s) load_half(s, x, m, w);
-      strip_forward(x, m.strip);
-      strip_to_lines(x, m.z, group_pitch_, gap_, m);
+  load_once(m, w);
+  if (b_.local && find_spikes(w)) load_once(m, w);
+  if (parts_ == 1)
+    balance(w.slots[0], w.slots[1]);
+  else
+    w.slots[0].exponent = safe_exponent(w.slots[0].largest);
+  if (std::any_of(w.slots.begin(), w.slots.end(), [](const Slot<T>& s) { return s.exponent != 0; }))
+    load_once(m, w);
+}
+
+template <class T>
+void SpectralStrips<T>::load_once(const Buffers& m, SpectralWorkspace<T>& w) const {
+  w.lifted.clear();
+  for (Slot<T>& s : w.slots) s.largest = 0, s.lifted = 0;
+  for (StripHalf& h : w.halves) h.panel_begin = h.panel_end = 0;
+  for (int64_t x = 0; x < columns_; x += lanes_) {
+    if (none_needed(x, w)) {
+      const int64_t numbers = std::min(lanes_, columns_ - x) * pair();
+      for (int64_t g = 0; g < groups_; ++g)
+        std::fill_n(m.z + g * group_pitch_ * pair() + column(x, gap_), numbers, T(0));
+      continue;
     }
-    if (again) break;
-    if (parts_ == 1)
-      balance(w.slots[0], w.slots[1]);
-    else
-      w.slots[0].exponent = safe_exponent(w.slots[0].largest);
-    if (std::all_of(w.slots.begin(), w.slots.end(), [](const Slot<T>& s) { return s.exponent == 0; })) break;
+    for (int64_t s = 0; s < halves(); ++s) load_half(s, x, m, w);
+    strip_forward(x, m.strip);
+    strip_to_lines(x, m.z, group_pitch_, gap_, m);
   }
-  for (Slot<T>& s : w.slots) {
-    if (!b_.local || !s.present || s.zero()) continue;
-    int64_t samples = 1;
-    for (const BlockSpan& span : s.item.spans) samples *= span.needed;
-    if (has_spike(s, samples)) s.direct = true;
+}
+
+// The columns are the pieces that are compared.
+template <class T>
+bool SpectralStrips<T>::find_spikes(SpectralWorkspace<T>& w) const {
+  bool any = false;
+  for (int64_t s = 0; s < halves(); ++s) {
+    Slot<T>& slot = w.slots[size_t(s)];
+    if (!slot.present) continue;
+    const T limit =
+        spike_limit(w.pieces.data() + s * columns_, std::min(columns_, slot.item.spans.back().needed), 1,
+                    double(rows_), slot.largest);
+    if (slot.largest < limit) continue;
+    slot.limit = limit;
+    any = true;
   }
+  return any;
 }
 
 template <class T>
@@ -136,19 +151,34 @@ void SpectralStrips<T>::load_half(int64_t s, int64_t x, const Buffers& m, Spectr
     take_panel_(w.panel_rows.data() + s * rows_, (x - h.panel_begin) * parts_ * int64_t(sizeof(T)),
                 row_at_.data(), rows_, half, largest, squares);
   }
-  if (slot.exponent != 0) {
+  if (!std::all_of(largest, largest + lanes_, [&](T size) { return size < slot.limit; })) {
+    lift(half, s, x, w);
+    std::fill_n(largest, lanes_, T(0));
+    std::fill_n(squares, lanes_, T(0));
+    for (int64_t h = 0; h < parts_; ++h)
+      b_.table.measure(half + h * lanes_, pair(), strip_pairs_, largest, squares);
+  }
+  if (slot.exponent != 0)
     for (int64_t h = 0; h < parts_; ++h) scale_half(half + h * lanes_, slot.exponent);
-    measure(half, largest, squares);
-  }
-  if (!std::all_of(largest, largest + lanes_, [](T x) { return std::isfinite(x); })) {
-    for (int64_t y = 0; y < rows_; ++y)
-      for (int64_t l = 0; l < lanes_; ++l) take_out(half + row_at_[size_t(y)] + l, s, y, x + l, w);
-    measure(half, largest, squares);
-  }
-  for (int64_t l = 0; l < lanes_; ++l) {
-    slot.largest = std::max(slot.largest, largest[l]);
-    slot.squares += double(squares[l]);
-  }
+  slot.largest = std::max(slot.largest, *std::max_element(largest, largest + lanes_));
+  if (b_.local) std::copy_n(squares, std::min(lanes_, columns_ - x), w.pieces.data() + s * columns_ + x);
+}
+
+// Takes out of a strip what is not below the block's limit.
+template <class T>
+void SpectralStrips<T>::lift(T* half, int64_t s, int64_t x, SpectralWorkspace<T>& w) const {
+  Slot<T>& slot = w.slots[size_t(s)];
+  const int64_t most = most_lifted(slot.item);
+  for (int64_t y = 0; y < rows_; ++y)
+    for (int64_t l = 0; l < lanes_; ++l) {
+      T* re = half + row_at_[size_t(y)] + l;
+      T* im = parts_ == 2 ? re + lanes_ : nullptr;
+      if (std::abs(*re) < slot.limit && (!im || std::abs(*im) < slot.limit)) continue;
+      if (slot.lifted < most) w.lifted.push_back({s, y, x + l, *re, im ? *im : T(0)});
+      if (++slot.lifted > most) slot.direct = true;
+      *re = T(0);
+      if (im) *im = T(0);
+    }
 }
 
 // Reads columns x ... into the panel, up to where strips can be read in place again.
@@ -169,30 +199,6 @@ void SpectralStrips<T>::fill_panel(int64_t s, int64_t x, SpectralWorkspace<T>& w
     if (usable > 0) reader_.read(line, span.window + before + x, usable, row);
     std::fill(row + usable * parts_, row + n * parts_, T(0));
   }
-}
-
-// Of one block's columns in the strip.
-template <class T>
-void SpectralStrips<T>::measure(const T* half, T* largest, T* squares) const {
-  std::fill_n(largest, lanes_, T(0));
-  std::fill_n(squares, lanes_, T(0));
-  for (int64_t h = 0; h < parts_; ++h)
-    b_.table.measure(half + h * lanes_, pair(), strip_pairs_, largest, squares);
-}
-
-template <class T>
-void SpectralStrips<T>::take_out(T* sample, int64_t s, int64_t row, int64_t column,
-                                 SpectralWorkspace<T>& w) const {
-  T* imaginary = parts_ == 2 ? sample + lanes_ : nullptr;
-  if (std::isfinite(*sample) && (!imaginary || std::isfinite(*imaginary))) return;
-  Slot<T>& slot = w.slots[size_t(s)];
-  const int shrink = -slot.exponent;
-  if (slot.broken < most_broken(slot.item))
-    w.broken.push_back(
-        {s, row, column, std::ldexp(*sample, shrink), imaginary ? std::ldexp(*imaginary, shrink) : T(0)});
-  if (++slot.broken > most_broken(slot.item)) slot.direct = true;
-  *sample = T(0);
-  if (imaginary) *imaginary = T(0);
 }
 
 template class SpectralStrips<float>;

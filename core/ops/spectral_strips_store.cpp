@@ -27,8 +27,8 @@ void SpectralStrips<T>::store(const Buffers& m, const KernelSpectrum<T>& kernel,
       const Slot<T>& slot = w.slots[size_t(s)];
       if (!slot.present || slot.direct) continue;
       resize_results(slot, s, kernel, m.strip);
-      for (const Broken<T>& broken : w.broken)
-        if (broken.slot == s) repair(broken, x, kernel, m.strip);
+      for (const Lifted<T>& sample : w.lifted)
+        if (sample.slot == s) repair(sample, x, kernel, m.strip);
       store_half(s, x, m, w);
     }
   }
@@ -74,7 +74,7 @@ void SpectralStrips<T>::resize_results(const Slot<T>& slot, int64_t s, const Ker
 
 // Adds the products of one sample to the strip's results whose windows hold it.
 template <class T>
-void SpectralStrips<T>::repair(const Broken<T>& x, int64_t first, const KernelSpectrum<T>& kernel,
+void SpectralStrips<T>::repair(const Lifted<T>& x, int64_t first, const KernelSpectrum<T>& kernel,
                                T* strip) const {
   const std::vector<BlockAxis>& axes = b_.grid.axes;
   const bool complex_kernel = b_.grid.problem.complex_kernel;
