@@ -1,7 +1,7 @@
 """Every tuned constant, with the machine, the date and the script that measured it.
 
 Measured 2026-11-22 on one core of a Xeon with AVX-512 (2.6 GHz under vector load) by
-`python -m benchmarks.calibrate` (the cost model) and `python -m benchmarks.arrays` (all else). Optima are flat.
+`python -m benchmarks.calibrate` (costs) and `python -m benchmarks.arrays` (all else). Optima are flat.
 """
 
 from __future__ import annotations
