@@ -44,6 +44,14 @@ const ConvertTable<uint64_t>& convert_table<uint64_t>(Isa isa) {
   FALTUNG_PICK(convert_u64)
 }
 template <>
+const LinesTable<float>& lines_table<float>(Isa isa) {
+  FALTUNG_PICK(separable_f32)
+}
+template <>
+const LinesTable<double>& lines_table<double>(Isa isa) {
+  FALTUNG_PICK(separable_f64)
+}
+template <>
 const SpectralTable<float>& spectral_table<float>(Isa isa) {
   FALTUNG_PICK(spectral_f32)
 }

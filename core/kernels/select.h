@@ -4,6 +4,7 @@
 
 #include "core/base/cpu.h"
 #include "core/kernels/convert.h"
+#include "core/kernels/separable.h"
 #include "core/kernels/spectral.h"
 #include "core/kernels/stencil.h"
 
@@ -13,6 +14,8 @@ template <class T>
 const StencilTable<T>& stencil_table(Isa isa);
 template <class T>
 const ConvertTable<T>& convert_table(Isa isa);
+template <class T>
+const LinesTable<T>& lines_table(Isa isa);
 template <class T>
 const SpectralTable<T>& spectral_table(Isa isa);
 

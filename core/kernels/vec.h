@@ -18,7 +18,7 @@ struct Vec {
 
   static FALTUNG_INLINE type load(const T* p) { return *reinterpret_cast<const loose*>(p); }
   static FALTUNG_INLINE void store(T* p, type v) { *reinterpret_cast<loose*>(p) = v; }
-  static FALTUNG_INLINE type fill(T s) { return type{} + s; }
+  static FALTUNG_INLINE type fill(T s) { return s - type{}; }  // 0 + s would be computed: -0 is not 0 + -0
 };
 
 // (re, im, re, im, ...) -> i * that = (-im, re, -im, re, ...)

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/kernels/separable.h"
+
 namespace faltung {
 namespace {
 
@@ -215,7 +217,7 @@ double SeparableSchedule::scale(const Factors& factors, int64_t term) const {
   return scale;
 }
 
-SeparableSchedule schedule_separable(const Problem& problem, int terms, const TileLimits& limits,
+SeparableSchedule schedule_separable(const Problem& problem, int terms, const TileLimits& limits, bool turned,
                                      int64_t compute_size) {
   SeparableSchedule s;
   s.terms = terms;
@@ -247,11 +249,15 @@ SeparableSchedule schedule_separable(const Problem& problem, int terms, const Ti
   const int64_t item = kItemSize[int(problem.in)], out_item = kItemSize[int(problem.out)];
   s.line_problem = line_problem(problem, s, compute_size);
   s.line = schedule_stencil(s.line_problem, limits, compute_size);
-  s.rounding = s.line.blocked_line ? s.line.block : int64_t(limits.lanes);
+  s.turned = turned && s.line_convolved && line.stride == 1 && s.line.line_step * roles.group <= kLinesSteps;
+  s.rounding = s.line.blocked_line && !s.turned ? s.line.block : int64_t(limits.lanes);
   const auto whole_steps = [&](int64_t size, int64_t ConvAxis::*step, int64_t ConvAxis::*count) {
     return std::all_of(s.stages.begin(), s.stages.end(),
                        [&](const Stage& g) { return g.axis.*count == 1 || g.axis.*step % size == 0; });
   };
+  s.line_in_place = s.turned && same_type(problem.in, compute_size) && line.in_step == roles.group * item &&
+                    roles.contiguous(roles.in_inner, item) &&
+                    whole_steps(item, &ConvAxis::in_step, &ConvAxis::in);
   s.in_place = !s.line_convolved && same_type(problem.in, compute_size) &&
                line.in_step == roles.group * item && line.out * roles.group >= limits.lanes &&
                whole_steps(item, &ConvAxis::in_step, &ConvAxis::in);

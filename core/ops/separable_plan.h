@@ -53,6 +53,8 @@ struct SeparableSchedule {
   int64_t rounding;       // lines in a ring are whole multiples
   int64_t block_columns;  // of a unit
   bool in_place;          // the last stage reads the input's own lines
+  bool turned;            // the line pass takes four lines at once
+  bool line_in_place;     // and reads them where they are
   bool out_in_place;
 
   int64_t column_blocks, items, units;
@@ -65,7 +67,8 @@ struct SeparableSchedule {
   double scale(const Factors& factors, int64_t term) const;
 };
 
-SeparableSchedule schedule_separable(const Problem& problem, int terms, const TileLimits& limits,
+// `turned`: the instruction set has kernels of turned lines for the computing type.
+SeparableSchedule schedule_separable(const Problem& problem, int terms, const TileLimits& limits, bool turned,
                                      int64_t compute_size);
 
 }  // namespace faltung

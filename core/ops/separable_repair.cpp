@@ -70,7 +70,7 @@ bool SeparableCorrelation<T>::sums_stay_finite(const Unit& u, const Weights& wei
       line = from < 0 || !line ? nullptr : line + from * a.in_step;
     }
     if (line) {
-      line_.pack(line, w.line.plan, w.line.lines);
+      line_.pack(line, w.line);
       look(w.line.lines, line_.packed_elements());
       if (!(largest * weights.growth < limit)) return false;
     }

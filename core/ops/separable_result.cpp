@@ -28,8 +28,8 @@ bool SeparableCorrelation<T>::store_rows(char* out, int64_t row_step, int64_t ro
 
 // `rows` outputs of a class of stage 0, for every line of the inner stages.
 template <class T>
-void SeparableCorrelation<T>::result_rows(int64_t row_class, int64_t row, int64_t rows, const Unit& u,
-                                          const Weights& weights, Workspace& w) const {
+void SeparableCorrelation<T>::result_rows(int64_t row_class, int64_t row, int64_t rows, bool tame,
+                                          const Unit& u, const Weights& weights, Workspace& w) const {
   const Stage& g = s_.stages[0];
   const Ring& ring = w.rings[0];
   const int64_t group = s_.roles.group, row_step = g.row_classes * g.axis.out_step;
@@ -56,11 +56,11 @@ void SeparableCorrelation<T>::result_rows(int64_t row_class, int64_t row, int64_
           T* c = reinterpret_cast<T*>(out);
           const int64_t ldc = g.axis.out == 1 ? 0 : row_step / int64_t(sizeof(T));
           ring.sweepers[0].row(ring.table + at, {}, tile_rows, x, n * group, c, ldc, true, {});
-          mend(part, c, ldc, u, weights, w);
+          if (!tame) mend(part, c, ldc, u, weights, w);
         } else {
           ring.sweepers[0].row(ring.table + at, {}, tile_rows, x + done * group, n * group, w.tile,
                                tile_elements_, false, {});
-          mend(part, w.tile, tile_elements_, u, weights, w);
+          if (!tame) mend(part, w.tile, tile_elements_, u, weights, w);
           w.reported |=
               store_rows(out + done * s_.roles.line.out_step, row_step, tile_rows, n, w.tile, tile_elements_);
         }
@@ -69,9 +69,9 @@ void SeparableCorrelation<T>::result_rows(int64_t row_class, int64_t row, int64_
   }
 }
 
-template void SeparableCorrelation<float>::result_rows(int64_t, int64_t, int64_t, const Unit&, const Weights&,
-                                                       Workspace&) const;
-template void SeparableCorrelation<double>::result_rows(int64_t, int64_t, int64_t, const Unit&,
+template void SeparableCorrelation<float>::result_rows(int64_t, int64_t, int64_t, bool, const Unit&,
+                                                       const Weights&, Workspace&) const;
+template void SeparableCorrelation<double>::result_rows(int64_t, int64_t, int64_t, bool, const Unit&,
                                                         const Weights&, Workspace&) const;
 
 }  // namespace faltung

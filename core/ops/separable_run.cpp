@@ -20,8 +20,8 @@ SeparableCorrelation<T>::SeparableCorrelation(const Problem& problem, int terms,
       isa_(isa),
       shapes_(stencil_table<T>(isa), false),
       convert_(convert_table<T>(isa)),
-      s_(schedule_separable(problem, terms, shapes_.limits(), sizeof(T))),
-      line_(s_, shapes_, convert_) {
+      s_(schedule_separable(problem, terms, shapes_.limits(), lines_table<T>(isa).lanes > 0, sizeof(T))),
+      line_(s_, shapes_, convert_, lines_table<T>(isa)) {
   if (s_.direct) return;
   line_.prepare();
   const Roles& roles = s_.roles;

@@ -27,15 +27,14 @@ class SeparableCorrelation final : public Correlation {
   struct Ring;
   struct Piece;
   void run_unit(int64_t unit, const char* in, char* out, const Weights& weights, Workspace& w) const;
-  void run_stage(size_t l, const char* plane, T* into, const Unit& u, const Weights& weights,
+  bool run_stage(size_t l, const char* plane, T* into, const Unit& u, const Weights& weights,
                  Workspace& w) const;
   void fetch(size_t l, const char* plane, int64_t row, int64_t end, const Unit& u, const Weights& weights,
              Workspace& w) const;
-  const T* slot(size_t l, const char* plane, int64_t position, const Unit& u, const Ring& ring) const;
-  void fill_table(size_t l, const char* plane, int64_t row_class, int64_t row, int64_t rows, const Unit& u,
-                  Ring& ring) const;
-  void result_rows(int64_t row_class, int64_t row, int64_t rows, const Unit& u, const Weights& weights,
-                   Workspace& w) const;
+  bool fill_table(size_t l, const char* plane, int64_t row_class, int64_t row, int64_t rows, const Unit& u,
+                  const Weights& weights, Ring& ring) const;
+  void result_rows(int64_t row_class, int64_t row, int64_t rows, bool tame, const Unit& u,
+                   const Weights& weights, Workspace& w) const;
   void fill_constant(size_t l, const Weights& weights, const Unit& u, Ring& ring) const;
   bool store_rows(char* out, int64_t row_step, int64_t rows, int64_t columns, const T* c, int64_t ldc) const;
   void mend(const Piece& piece, T* c, int64_t ldc, const Unit& u, const Weights& weights, Workspace& w) const;
@@ -71,6 +70,8 @@ struct SeparableCorrelation<T>::Weights {
   std::vector<std::vector<T>> stages;  // packed; stage 0: of all terms, others: term by term
   std::vector<T> constants;            // [stage][term][part]: what a slot outside the array holds
   double growth = 0;                   // times the largest sample: nothing on the way exceeds it
+  T squares = 0;                       // lines whose squares sum up to less can make no sum overflow
+  bool tame_constants = true;          // nor can what stands outside the array
   // The whole kernel, made when it is first needed.
   mutable std::once_flag once;
   mutable std::vector<double> product;
@@ -83,6 +84,7 @@ struct SeparableCorrelation<T>::Ring {
   int64_t constant_slab = 0;  // how it is laid out
   const T** table = nullptr;
   std::vector<int64_t> holds;  // the sample or position in each slot
+  std::vector<char> tame;      // whether a slot's numbers are so small that no sum over them overflows
   struct Missing {
     int64_t slot, source;
   };

@@ -5,19 +5,6 @@
 
 namespace faltung {
 
-// The slot of a stage's position; the input's own line where the stage reads in place.
-template <class T>
-const T* SeparableCorrelation<T>::slot(size_t l, const char* plane, int64_t position, const Unit& u,
-                                       const Ring& ring) const {
-  const Stage& g = s_.stages[l];
-  const int64_t at = boundary_index(position - g.axis.pad, g.axis.in, g.axis.boundary);
-  if (at < 0) return ring.constant;
-  if (s_.in_place && l + 1 == s_.stages.size())
-    return reinterpret_cast<const T*>(plane + at * g.axis.in_step) + u.columns.begin * s_.roles.group;
-  const int64_t key = g.by_source ? at : position / g.gcd;
-  return ring.slots + key % g.slots * s_.terms * u.lines[l] * u.elements;
-}
-
 // Makes the slots that outputs [row, end) of every class need and the ring does not hold.
 template <class T>
 void SeparableCorrelation<T>::fetch(size_t l, const char* plane, int64_t row, int64_t end, const Unit& u,
@@ -44,9 +31,9 @@ void SeparableCorrelation<T>::fetch(size_t l, const char* plane, int64_t row, in
   }
   const int64_t slab = u.lines[l] * u.elements, stride = s_.terms * slab;
   if (!last) {
-    for (size_t i = 0; i < ring.missing.size(); ++i)
-      run_stage(l + 1, plane + ring.missing[i].source * g.axis.in_step,
-                ring.slots + ring.missing[i].slot * stride, u, weights, w);
+    for (const typename Ring::Missing& m : ring.missing)
+      ring.tame[size_t(m.slot)] =
+          run_stage(l + 1, plane + m.source * g.axis.in_step, ring.slots + m.slot * stride, u, weights, w);
     return;
   }
   // Lines go in groups of neighbouring slots.
@@ -56,29 +43,46 @@ void SeparableCorrelation<T>::fetch(size_t l, const char* plane, int64_t row, in
     const int64_t first = ring.missing[i].slot;
     while (n < line_.most() && i < ring.missing.size() && ring.missing[i].slot == first + n)
       sources[n++] = plane + ring.missing[i++].source * g.axis.in_step;
-    line_.run(sources, n, u.columns.size(), ring.slots + first * stride, stride, slab, w.line);
+    const T squares =
+        line_.run(sources, n, u.columns.size(), ring.slots + first * stride, stride, slab, w.line);
+    std::fill_n(ring.tame.begin() + first, n, squares < weights.squares);
   }
 }
 
-// The row table for `rows` outputs of a class, from its output `row` on.
+// The row table for `rows` outputs of a class, from its output `row` on. Whether all that they sum over is tame.
 template <class T>
-void SeparableCorrelation<T>::fill_table(size_t l, const char* plane, int64_t row_class, int64_t row,
-                                         int64_t rows, const Unit& u, Ring& ring) const {
+bool SeparableCorrelation<T>::fill_table(size_t l, const char* plane, int64_t row_class, int64_t row,
+                                         int64_t rows, const Unit& u, const Weights& weights,
+                                         Ring& ring) const {
   const Stage& g = s_.stages[l];
+  const bool in_place = s_.in_place && l + 1 == s_.stages.size();
   const int64_t slab = u.lines[l] * u.elements;
   const int64_t first = (u.begin[l] + row_class + g.row_classes * row) * g.axis.stride;
   const int64_t terms = g.panels / g.kernel_classes;
+  bool tame = !in_place;
   for (int64_t p = 0; p < g.kernel_classes; ++p)
     for (int64_t i = 0; i < rows + g.class_taps[size_t(p)] - 1; ++i) {
-      const T* at = slot(l, plane, first + g.row_classes * g.axis.stride * i + p * g.axis.dilation, u, ring);
+      const int64_t position = first + g.row_classes * g.axis.stride * i + p * g.axis.dilation;
+      const int64_t at = boundary_index(position - g.axis.pad, g.axis.in, g.axis.boundary);
+      const T* line = ring.constant;
+      if (at < 0) {
+        tame &= weights.tame_constants;
+      } else if (in_place) {
+        line = reinterpret_cast<const T*>(plane + at * g.axis.in_step) + u.columns.begin * s_.roles.group;
+      } else {
+        const int64_t slot = (g.by_source ? at : position / g.gcd) % g.slots;
+        line = ring.slots + slot * s_.terms * slab;
+        tame &= bool(ring.tame[size_t(slot)]);
+      }
       for (int64_t term = 0; term < terms; ++term)
-        ring.table[(term * g.kernel_classes + p) * g.panel_stride + i] = at + term * slab;
+        ring.table[(term * g.kernel_classes + p) * g.panel_stride + i] = line + term * slab;
     }
+  return tame;
 }
 
-// A stage from a plane of the input: into a slot of the stage above, or (stage 0) into the result.
+// A stage from a plane of the input: into a slot of the stage above, or (stage 0) into the result. Whether the slot is tame.
 template <class T>
-void SeparableCorrelation<T>::run_stage(size_t l, const char* plane, T* into, const Unit& u,
+bool SeparableCorrelation<T>::run_stage(size_t l, const char* plane, T* into, const Unit& u,
                                         const Weights& weights, Workspace& w) const {
   const Stage& g = s_.stages[l];
   Ring& ring = w.rings[l];
@@ -86,15 +90,17 @@ void SeparableCorrelation<T>::run_stage(size_t l, const char* plane, T* into, co
   const bool last = l + 1 == s_.stages.size(), in_place = s_.in_place && last;
   const int64_t size = u.size(l), rows = (size + g.row_classes - 1) / g.row_classes;
   const int64_t slab = u.lines[l] * u.elements;
+  bool all_tame = true;
   for (int64_t row = 0; row < rows; row += g.chunk) {
     const int64_t end = std::min(rows, row + g.chunk);
     fetch(l, plane, row, end, u, weights, w);
     for (int64_t c = 0; c < g.row_classes; ++c) {
       const int64_t n = std::min(end, (size - c + g.row_classes - 1) / g.row_classes) - row;
       if (n <= 0) break;
-      fill_table(l, plane, c, row, n, u, ring);
+      const bool tame = fill_table(l, plane, c, row, n, u, weights, ring);
+      all_tame &= tame;
       if (l == 0) {
-        result_rows(c, row, n, u, weights, w);
+        result_rows(c, row, n, tame, u, weights, w);
         continue;
       }
       // The lines of a slot are one long line. In place it is the input's, which ends where it ends.
@@ -110,6 +116,7 @@ void SeparableCorrelation<T>::run_stage(size_t l, const char* plane, T* into, co
       }
     }
   }
+  return all_tame;
 }
 
 template <class T>

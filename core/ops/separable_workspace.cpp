@@ -1,6 +1,7 @@
 // What a run lays out before it begins: weights in the order of the sweeps, and the buffers of each thread.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/ops/separable_run.h"
 
@@ -41,7 +42,8 @@ SeparableCorrelation<T>::Weights::Weights(const SeparableCorrelation& c, const v
     return T(factors(term, s.stages[l].factor, tap) *
              (s.line_convolved || l < last ? 1 : s.scale(factors, term)));
   };
-  double sum_of_terms = 0;
+  double all_terms = 0, after = 1,
+         after_all_terms = 0;  // growth of all passes, and of those after the line's
   for (int64_t term = 0; term < s.terms; ++term) {
     double sum = 1, magnitude = 1;
     if (s.line_convolved) {
@@ -55,6 +57,7 @@ SeparableCorrelation<T>::Weights::Weights(const SeparableCorrelation& c, const v
       }
     }
     growth = std::max(growth, magnitude);
+    double stages_only = 1;
     for (size_t l = last + 1; l-- > 0;) {
       const Stage& g = s.stages[l];
       if (l > 0 || term == 0)
@@ -68,12 +71,16 @@ SeparableCorrelation<T>::Weights::Weights(const SeparableCorrelation& c, const v
         const double tap = double(stage_tap(l, term, t));
         stage_sum += tap, stage_magnitude += std::abs(tap);
       }
-      sum *= stage_sum, magnitude *= stage_magnitude;
-      growth = std::max(growth, magnitude);
+      sum *= stage_sum, magnitude *= stage_magnitude, stages_only *= stage_magnitude;
+      growth = std::max(growth, magnitude), after = std::max(after, stages_only);
     }
-    sum_of_terms += magnitude;
+    all_terms += magnitude, after_all_terms += stages_only;
   }
-  growth = std::max(growth, sum_of_terms);
+  growth = std::max(growth, all_terms), after = std::max(after, after_all_terms);
+  const double most = double(std::numeric_limits<T>::max()) / 4,
+               size = std::min(most / after, std::sqrt(most));
+  squares = T(size * size);
+  for (const T c : constants) tame_constants &= std::abs(double(c)) * after < most;
 }
 
 // Fills the slot that stands for everything outside the array, where its layout changed.
@@ -103,6 +110,8 @@ void SeparableCorrelation<T>::lay_out(Workspace& w, Layers& layer) const {
     layer.take(ring.table, g.panels * g.panel_stride);
   }
   layer.take(w.line.lines, line_.scratch_elements());
+  layer.take(w.line.planes, line_.plane_elements());
+  layer.take(w.line.spare, line_.spare_elements());
   layer.take(w.line.table, line_.table_entries());
   layer.take(w.tile, tile_elements_ * shapes_.limits().tall_rows);
 }
@@ -131,6 +140,7 @@ void SeparableCorrelation<T>::begin(const Weights& weights, Workspace& w) const 
     const Stage& g = s_.stages[l];
     Ring& ring = w.rings[l];
     ring.holds.resize(size_t(g.slots));
+    ring.tame.resize(size_t(g.slots));
     size_t runs = 0;
     for (const Call& call : g.sweep.calls) runs += call.runs.size();
     const size_t passes = l == 0 ? 1 : size_t(s_.terms);

@@ -1,7 +1,7 @@
 """Every tuned constant, with the machine, the date and the script that measured it.
 
 Measured 2026-11-22 on one core of a Xeon with AVX-512 (2.6 GHz under vector load) by
-`python -m benchmarks.arrays`. All optima are flat: a factor of two changes times by under 5 %.
+`python -m benchmarks.calibrate` (costs) and `python -m benchmarks.arrays` (all else). Optima are flat.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ SPECTRAL_SECONDS = 3e-6
 SPECTRAL_CONVERT = 2.4e-9  # more for every integer that is read or written
 SPECTRAL_POINT = {
     4: {
-        "lanes": (2.1e-9, 2.6e-11, 3.9e-10),
-        "folded": (1.64e-9, 1.5e-10, 9.9e-10),
-        "block": (3.0e-9, 5.2e-11, 8.8e-10),
+        "lanes": (1.74e-9, 0.0, 4.0e-10),
+        "folded": (1.5e-9, 9.4e-11, 1.22e-9),
+        "block": (2.9e-9, 0.0, 1.06e-9),
     },
     8: {
-        "lanes": (2.5e-9, 1.2e-10, 7.1e-10),
-        "folded": (1.57e-9, 3.9e-10, 2.1e-9),
-        "block": (1.92e-9, 3.6e-10, 8.2e-10),
+        "lanes": (3.0e-9, 2.1e-11, 8.6e-10),
+        "folded": (1.73e-9, 2.8e-10, 2.4e-9),
+        "block": (3.2e-9, 1.7e-10, 1.57e-9),
     },
 }
 
@@ -72,7 +72,7 @@ THIN_WEIGHT = 2.0**-8
 THIN_BOX = 2048
 
 # Block by block: seconds of a box where somebody waits for progress, how often rows may read a sample before
-# other boxes are tried, bytes a second that pages of mapped files come and go at, bytes searched for NaN at once.
+# other boxes are tried, bytes a second at which pages of mapped files come and go, bytes searched at once.
 BLOCK_SECONDS = 0.1
 FEW_REREADS = 1.1
 MAP_RATE = 12e9
