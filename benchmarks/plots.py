@@ -42,6 +42,8 @@ STYLE: Any = {
     "figure.facecolor": "white",
 }
 
+KEYS = {PASS: "figure reached", SHORT: "figure missed", LOSS: "slower than the peer", PLAIN: "no figure"}
+
 SIGHT = (0.3, 30.0)
 """Ratios beyond are arrows at the edge, with their number."""
 
@@ -95,7 +97,7 @@ def ratio_of(row: Row) -> Ratio | None:
     if times[0] and times[1]:
         turns = zip(times[0]["samples"], times[1]["samples"], strict=False)
         rounds = [theirs / ours for theirs, ours in turns]
-        if row["kind"] == "peers" and len(rounds) > 1:
+        if len(rounds) > 1:
             low, _, high = statistics.quantiles(rounds, n=4, method="inclusive")
     return Ratio(row["row"], row["threads"], row["ratio"], low, high, row["target"], row["best"] or "")
 
@@ -138,10 +140,12 @@ def ratios(run: dict[str, Any], groups: tuple[str, ...], title: str) -> Figure |
     figure.text(0.012, 1 - 0.22 / height, title, weight="bold", fontsize=12, va="center")
     figure.text(0.2, 0.2 / height, "time of the best peer / time of faltung (right of 1: faltung is faster)",
                 color=SOFT, va="center", fontsize=8.5)  # fmt: skip
+    seen = {ratio.colour for _, ratio in shown}
+    keys = [_key(colour, label) for colour, label in KEYS.items() if colour in seen]
+    if any(ratio.target is not None for _, ratio in shown):
+        keys.append(Line2D([], [], color=INK, marker="|", markersize=9, linestyle="", label="figure"))
     figure.legend(
-        handles=[_key(PASS, "figure reached"), _key(SHORT, "faster, figure missed"),
-                 _key(LOSS, "slower"), _key(PLAIN, "no figure"),
-                 Line2D([], [], color=INK, marker="|", markersize=9, linestyle="", label="figure")],
+        handles=keys,
         loc="upper right", bbox_to_anchor=(0.99, 1 - 0.04 / height), ncols=5, frameon=False, fontsize=8.2,
         handletextpad=0.2, columnspacing=1.1,
     )  # fmt: skip
@@ -167,9 +171,13 @@ def _ratio_axis(axis: Axes, shown: list[Ratio], place: dict[str, float], sight: 
         if ratio.target is not None:
             axis.plot(ratio.target, y, "|", color=INK, markersize=9, markeredgewidth=1.3, zorder=4)
         number = f"{ratio.middle:.{2 if ratio.middle < 10 else 1}f}"
-        axis.text(1, y, number, ha="right", va="center", fontsize=8, color=ratio.colour,
-                  transform=axis.get_yaxis_transform())  # fmt: skip
-    _plain_ticks(axis, "x", (0.3, 0.5, 1, 2, 3, 5, 10, 20, 50) if high / low < 50 else (0.3, 1, 3, 10, 30))
+        axis.text(1, y, number, ha="right", va="center", fontsize=8, color=ratio.colour, zorder=5,
+                  transform=axis.get_yaxis_transform(),
+                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})  # fmt: skip
+    ticks = (
+        (0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 30) if high / low < 50 else (0.3, 0.5, 1, 2, 5, 10, 20, 30)
+    )
+    _plain_ticks(axis, "x", tuple(tick for tick in ticks if tick <= 1.1 * high))
     axis.set_yticks([])
     _frame(axis)
 

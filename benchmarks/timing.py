@@ -18,6 +18,9 @@ SLOW = 3.0
 HOPELESS = 12.0
 """Times the fastest contestant beyond which three rounds are enough."""
 
+MOST = 120
+"""Rounds that are enough for any quartile."""
+
 SETTLE = 0.01
 """Seconds left for idle workers of the contestant before to stop spinning, when there is more than one."""
 
@@ -89,7 +92,7 @@ def alternate(
     gc.disable()
     try:
         start, turn = time.perf_counter(), 0
-        while order and (turn < least or time.perf_counter() - start < budget) and turn < 300:
+        while order and (turn < least or time.perf_counter() - start < budget) and turn < MOST:
             shift = turn % len(order)
             for name in (order[shift:] + order[:shift])[:: 1 if turn % 2 else -1]:
                 if turn >= 3 and statistics.median(samples[name]) > HOPELESS * best:
