@@ -65,13 +65,13 @@ def tiling(work: Work, block: Shape, folded: bool) -> Blocks:
     blocks = prod(ceil(n / (b - r + 1)) for n, b, r in zip(work.outputs, block, work.reach, strict=True))
     halves = 2 if work.pairs else 1
     in_lanes = len(block) == 1 and not folded
-    constant, doubling, far = _tuning.SPECTRAL_POINT[work.item][
-        "lanes" if in_lanes else "folded" if folded else "block"
-    ]
+    kind = "lanes" if in_lanes else "folded" if folded else "block" if len(block) == 2 else "solid"
+    constant, doubling, far = _tuning.SPECTRAL_POINT[work.item][kind]
     if in_lanes:
         slots = halves * work.lanes
         if work.channels >= work.lanes:
             groups = blocks * (work.batch // work.channels) * ceil(work.channels / slots)
+            constant *= _tuning.SPECTRAL_CHANNELS
         else:
             groups = ceil(blocks * work.batch / slots)
         total, width, strip = groups * work.lanes * points, work.lanes, 0

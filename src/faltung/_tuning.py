@@ -27,7 +27,7 @@ CACHED_CALLS = 1024
 # Auto looks beyond the direct method where that is predicted to take longer than the first, and at the taps
 # where longer than the second; a kernel is split where that could win more than the third.
 SHORT_SECONDS = 8e-6
-CHOICE_SECONDS = 20e-6
+CHOICE_SECONDS = 12e-6
 SPLIT_SECONDS = 10e-6
 # Factors and spectra of kernels up to this size are kept for calls; those of plans always.
 KEPT_KERNEL_BYTES = 4096
@@ -41,26 +41,29 @@ SEPARABLE_BYTES = 3 << 19
 # the type that computes.
 SEPARABLE_SECONDS = 3e-6
 SEPARABLE_TAP = {
-    4: {"pass": 1.0e-10, "tap": 1.0e-11, "store": 1.0e-10},
-    8: {"pass": 2.0e-10, "tap": 2.0e-11, "store": 2.0e-10},
+    4: {"pass": 2.1e-10, "tap": 1.16e-11, "store": 0.0},
+    8: {"pass": 3.6e-10, "tap": 2.7e-11, "store": 0.0},
 }
 
 # Spectral, seconds of one thread a point of a complex block (forward, multiply, inverse): a constant, a part
 # for each doubling, and more where the working memory outgrows the cache; by the bytes of a real number in a
-# transform, for blocks in lanes, lines folded to a matrix, and blocks along several axes.
+# transform, for blocks in lanes, lines folded to a matrix, and blocks along two and more axes.
 SPECTRAL_CACHE = 3 << 19
 SPECTRAL_SECONDS = 3e-6
+SPECTRAL_CHANNELS = 1.4  # times the constant, where lanes are channels
 SPECTRAL_CONVERT = 2.4e-9  # more for every integer that is read or written
 SPECTRAL_POINT = {
     4: {
-        "lanes": (1.74e-9, 0.0, 4.0e-10),
-        "folded": (1.5e-9, 9.4e-11, 1.22e-9),
-        "block": (2.9e-9, 0.0, 1.06e-9),
+        "lanes": (1.71e-9, 0.0, 4.0e-10),
+        "folded": (1.31e-9, 1.0e-10, 1.3e-9),
+        "block": (2.7e-9, 0.0, 5.9e-10),
+        "solid": (4.6e-9, 0.0, 2.7e-10),
     },
     8: {
-        "lanes": (3.0e-9, 2.1e-11, 8.6e-10),
-        "folded": (1.73e-9, 2.8e-10, 2.4e-9),
-        "block": (3.2e-9, 1.7e-10, 1.57e-9),
+        "lanes": (3.3e-9, 0.0, 7.4e-10),
+        "folded": (1.45e-9, 3.2e-10, 2.3e-9),
+        "block": (3.67e-9, 1.3e-10, 1.23e-9),
+        "solid": (8.5e-9, 0.0, 2.1e-9),
     },
 }
 

@@ -112,7 +112,9 @@ def needs_kernel(how: Recipe) -> bool:
         return asked == "separable" or (asked == "spectral" and how.exact)
     if how.direct_seconds < _tuning.CHOICE_SECONDS or not how.spec:
         return False
-    return how.exact or may_separate(how)
+    return how.exact or (
+        may_separate(how) and separable_seconds(how, 1) < how.direct_seconds - _tuning.SPLIT_SECONDS
+    )
 
 
 def candidates(how: Recipe, k: Array, known: Known = None) -> tuple[Choice | Refusal, ...]:
@@ -244,7 +246,8 @@ def spectral(how: Recipe, k: Array) -> Choice | Refusal:
         reason = _why_not_exact(how, k, tiling)
         if reason:
             return Refusal("spectral", reason)
-    seconds = _tuning.CALL_SECONDS + tiling.seconds + tiling.spectrum_seconds
+    small = prod(how.request.kernel_shape) * how.request.kernel_dtype.itemsize <= _tuning.KEPT_KERNEL_BYTES
+    seconds = _tuning.CALL_SECONDS + tiling.seconds + (0 if small else tiling.spectrum_seconds)
     for samples, dtype in ((prod(how.request.shape), how.request.dtype), (how.size, how.out_dtype)):
         seconds += samples * _tuning.SPECTRAL_CONVERT if is_integer(dtype) else 0
     way = Way(
