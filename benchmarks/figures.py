@@ -134,7 +134,7 @@ def hostile(data: dict[str, Any]) -> Any:
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set(xlim=(1e-5, 1e28), ylim=(-0.5, len(kinds) - 0.2))
-    axes.set_xlabel('largest error of any output, over the bound of "highest" (of "high" for itself)')
+    axes.set_xlabel('largest error of any output, over the bound of sums (of "high" for itself)')
     axes.set_xticks([1e-4, 1, 1e4, 1e8, 1e12, 1e16, 1e20, 1e24])
     axes.set_title("float32 images of 60 × 80, 15 × 13 taps")
     figure.legend(loc="outside right upper", frameon=False, fontsize=9, handletextpad=0.2)

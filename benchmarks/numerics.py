@@ -119,9 +119,9 @@ def by_one_block(x: Array, w: Array, word: str) -> Array:
 
 
 def hostile() -> Rows:
-    """float32 images of 60 × 80 and a product of 15 × 13 taps: the largest error over the bound of a plan.
+    """float32 images of 60 × 80 and a product of 15 × 13 taps: the largest error over the bound of sums.
 
-    Others are held to the bound of "highest", term by term.
+    "high" alone is held to its own bound.
     """
     rows = []
     for name, make in DATA.items():
@@ -137,15 +137,15 @@ def hostile() -> Rows:
 
 def answers(a: Array, k: Array) -> Iterator[tuple[str, Array, Array]]:
     """Mode same with zeros around, by every method and by others, each with the bound that it is held to."""
-    highest = fl.plan_convolve(a.shape, k, "same", dtype=a.dtype, method="direct").error_bound(a)
+    sums = fl.plan_convolve(a.shape, k, "same", dtype=a.dtype, method="direct").error_bound(a)
     ours = [("direct", "highest"), ("separable", "highest"), ("spectral", "highest"), ("spectral", "high")]
     for method, word in ours:
         plan = fl.plan_convolve(a.shape, k, "same", dtype=a.dtype, method=method, precision=word)
-        yield f"{method}, {word}", plan(a), plan.error_bound(a)
+        yield f"{method}, {word}", plan(a), sums if word == "highest" else plan.error_bound(a)
     for name, y in others(a, k).items():
-        yield name, y, highest
+        yield name, y, sums
     ndimage = module("scipy.ndimage")
-    yield "scipy.ndimage.convolve", ndimage.convolve(a, k, mode="constant"), highest
+    yield "scipy.ndimage.convolve", ndimage.convolve(a, k, mode="constant"), sums
 
 
 def others(a: Array, k: Array) -> dict[str, Array]:
