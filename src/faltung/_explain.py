@@ -147,10 +147,8 @@ def _spectral_details(way: Way) -> Details:
         ("transform", f"{'float64' if way.compute == 'f64' else 'float32'}, blocks of {size} points"),
         ("layout", _ways.layout(way)),
         ("spectrum", f"{way.spectrum / 1024:.0f} KiB of the kernel"),
-        ("samples not finite", "are set aside and added term by term"),
+        ("set aside", "spikes and what is not finite" if way.local else "what is not finite"),
     )
-    if way.local:
-        details += (("outliers", "blocks with samples over 2^16 times their root mean square run direct"),)
     return details
 
 
