@@ -43,13 +43,14 @@ std::unique_ptr<Correlation> plan_separable(const Problem& problem, int terms, I
 
 // The spectral method: overlap-save in blocks.
 struct SpectralOptions {
-  std::vector<int64_t>
-      block;  // points of a block along each axis: products of 2, 3 and 5, at least the axis's reach
-  bool folded =
-      false;  // a block along one axis is a matrix that fills the lanes (four-step); else a lane holds a block
-  bool local =
-      false;  // samples beyond 2^16 times the root mean square of the rest of their block are added term by term
-  bool keep = false;  // keep the spectrum of a kernel of any size for the next run; else up to 4 KB of taps
+  // Points of a block along each axis: products of 2, 3 and 5, at least the axis's reach.
+  std::vector<int64_t> block;
+  // A block along one axis is a matrix that fills the lanes (four-step); else a lane holds a block.
+  bool folded = false;
+  // Samples beyond 2^16 times the root mean square of the rest of their block are added term by term.
+  bool local = false;
+  // Keep the spectrum of a kernel of any size for the next run; else up to 4 KB of taps.
+  bool keep = false;
 };
 std::unique_ptr<Correlation> plan_spectral(const Problem& problem, const SpectralOptions& options, Isa isa);
 
