@@ -45,11 +45,19 @@ const ConvertTable<uint64_t>& convert_table<uint64_t>(Isa isa) {
 }
 template <>
 const LinesTable<float>& lines_table<float>(Isa isa) {
-  FALTUNG_PICK(separable_f32)
+  FALTUNG_PICK(lines_f32)
 }
 template <>
 const LinesTable<double>& lines_table<double>(Isa isa) {
-  FALTUNG_PICK(separable_f64)
+  FALTUNG_PICK(lines_f64)
+}
+template <>
+const ColumnsTable<float>& columns_table<float>(Isa isa) {
+  FALTUNG_PICK(columns_f32)
+}
+template <>
+const ColumnsTable<double>& columns_table<double>(Isa isa) {
+  FALTUNG_PICK(columns_f64)
 }
 template <>
 const SpectralTable<float>& spectral_table<float>(Isa isa) {

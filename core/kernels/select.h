@@ -17,6 +17,8 @@ const ConvertTable<T>& convert_table(Isa isa);
 template <class T>
 const LinesTable<T>& lines_table(Isa isa);
 template <class T>
+const ColumnsTable<T>& columns_table(Isa isa);
+template <class T>
 const SpectralTable<T>& spectral_table(Isa isa);
 
 }  // namespace faltung

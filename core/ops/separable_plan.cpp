@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <cstdlib>
 
 #include "core/kernels/separable.h"
 
@@ -42,26 +43,23 @@ Stage stage_of(const ConvAxis& axis) {
   return g;
 }
 
-// The taps of `terms` factors in runs of one line each, groups as equal as they can be, calls of at most kChain terms.
-void fill_calls(Stage& g, int64_t terms, int64_t largest) {
-  struct Open {
-    size_t call = 0;
-    int64_t room = 0;
-  };
-  std::vector<Open> open(size_t(largest) + 1);
+// The taps of `terms` factors, class by class, in calls of at most kChain terms.
+void fill_calls(Stage& g, int64_t terms) {
+  int64_t room = 0;
+  g.least_taps = g.axis.taps;
   for (int64_t term = 0; term < terms; ++term)
     for (int64_t p = 0; p < g.kernel_classes; ++p) {
-      const int64_t taps = g.class_taps[size_t(p)], count = ceil_div(taps, largest);
-      for (int64_t i = 0, q = 0; i < count; ++i) {
-        const int64_t size = taps / count + (i < taps % count);
-        Open& call = open[size_t(size)];
-        if (call.room < size) {
-          call = {g.sweep.calls.size(), kChain};
-          g.sweep.calls.push_back({int(size), {}});
+      const int64_t taps = g.class_taps[size_t(p)], parts = ceil_div(taps, kChain);
+      for (int64_t i = 0, q = 0; i < parts; ++i) {
+        const int64_t size = taps / parts + (i < taps % parts);
+        if (room < size) {
+          g.calls.emplace_back();
+          room = kChain;
         }
-        call.room -= size;
-        g.sweep.calls[call.call].runs.push_back(
-            {(term * g.kernel_classes + p) * g.panel_stride + q, 0, 0, 1, int64_t(g.weights.size())});
+        room -= size;
+        g.least_taps = std::min(g.least_taps, size);
+        g.calls.back().push_back(
+            {(term * g.kernel_classes + p) * g.panel_stride + q, int64_t(g.weights.size()), size});
         for (int64_t k = 0; k < size; ++k)
           g.weights.push_back(term * g.axis.taps + p + g.axis.stride / g.gcd * (q + k));
         q += size;
@@ -72,19 +70,22 @@ void fill_calls(Stage& g, int64_t terms, int64_t largest) {
 // How much a unit keeps and costs; what the blocks are chosen by.
 class Blocking {
  public:
-  Blocking(SeparableSchedule& s, const TileLimits& limits, int64_t size)
+  Blocking(SeparableSchedule& s, const SeparableLimits& limits, int64_t size)
       : s_(s), limits_(limits), size_(size) {}
 
   void choose() {
     s_.block_columns = s_.roles.line.out;
     for (Stage& g : s_.stages) {
       g.block = round_up(g.axis.out, g.row_classes);
-      g.chunk = std::min<int64_t>(limits_.tall_rows, g.block / g.row_classes);
+      g.chunk = std::min<int64_t>(std::lcm(limits_.rows, kLines), g.block / g.row_classes);
     }
     while (bytes() > kRingBytes && shrink()) {
     }
     while (split()) {
     }
+    if (getenv("SEPB")) s_.block_columns = atoi(getenv("SEPB"));
+    if (getenv("SEPS")) s_.stages[0].block = atoi(getenv("SEPS"));
+    if (getenv("SEPC")) s_.stages[0].chunk = atoi(getenv("SEPC"));
     // Blocks of one size, as far as they can be.
     s_.block_columns = ceil_div(s_.roles.line.out, ceil_div(s_.roles.line.out, s_.block_columns));
     for (Stage& g : s_.stages) {
@@ -141,10 +142,7 @@ class Blocking {
     for (size_t l = 0; l < s_.stages.size(); ++l) {
       Stage& g = s_.stages[l];
       if (l > 0 && g.block > g.row_classes) consider(g.block, round_up(ceil_div(g.block, 2), g.row_classes));
-      if (g.chunk > limits_.rows)
-        consider(g.chunk, limits_.rows);
-      else if (g.chunk > 1)
-        consider(g.chunk, g.chunk / 2);
+      if (g.chunk > 1) consider(g.chunk, g.chunk / 2);
     }
     if (!best_of) return false;
     *best_of = best_value;
@@ -175,7 +173,7 @@ class Blocking {
   }
 
   SeparableSchedule& s_;
-  const TileLimits& limits_;
+  const SeparableLimits& limits_;
   int64_t size_;
 };
 
@@ -217,7 +215,7 @@ double SeparableSchedule::scale(const Factors& factors, int64_t term) const {
   return scale;
 }
 
-SeparableSchedule schedule_separable(const Problem& problem, int terms, const TileLimits& limits, bool turned,
+SeparableSchedule schedule_separable(const Problem& problem, int terms, const SeparableLimits& limits,
                                      int64_t compute_size) {
   SeparableSchedule s;
   s.terms = terms;
@@ -248,9 +246,9 @@ SeparableSchedule schedule_separable(const Problem& problem, int terms, const Ti
   const ConvAxis& line = roles.line;
   const int64_t item = kItemSize[int(problem.in)], out_item = kItemSize[int(problem.out)];
   s.line_problem = line_problem(problem, s, compute_size);
-  s.line = schedule_stencil(s.line_problem, limits, compute_size);
-  s.turned = turned && s.line_convolved && line.stride == 1 && s.line.line_step * roles.group <= kLinesSteps;
-  s.rounding = s.line.blocked_line && !s.turned ? s.line.block : int64_t(limits.lanes);
+  s.line = schedule_stencil(s.line_problem, limits.stencil, compute_size);
+  s.turned = limits.turned && s.line_convolved && line.stride == 1 && s.line.line_step * roles.group <= kLinesSteps;
+  s.rounding = s.line.blocked_line && !s.turned ? s.line.block : int64_t(limits.stencil.lanes);
   const auto whole_steps = [&](int64_t size, int64_t ConvAxis::*step, int64_t ConvAxis::*count) {
     return std::all_of(s.stages.begin(), s.stages.end(),
                        [&](const Stage& g) { return g.axis.*count == 1 || g.axis.*step % size == 0; });
@@ -259,7 +257,7 @@ SeparableSchedule schedule_separable(const Problem& problem, int terms, const Ti
                     roles.contiguous(roles.in_inner, item) &&
                     whole_steps(item, &ConvAxis::in_step, &ConvAxis::in);
   s.in_place = !s.line_convolved && same_type(problem.in, compute_size) &&
-               line.in_step == roles.group * item && line.out * roles.group >= limits.lanes &&
+               line.in_step == roles.group * item && line.out * roles.group >= limits.stencil.lanes &&
                whole_steps(item, &ConvAxis::in_step, &ConvAxis::in);
   s.out_in_place = same_type(problem.out, compute_size) &&
                    (line.out == 1 || line.out_step == roles.group * out_item) &&
@@ -276,8 +274,7 @@ SeparableSchedule schedule_separable(const Problem& problem, int terms, const Ti
     s.units *= g.blocks();
     g.panel_stride = g.chunk + g.most_taps - 1;
     g.panels = (l == 0 ? terms : 1) * g.kernel_classes;
-    g.sweep.tile_vectors = limits.vectors;
-    fill_calls(g, l == 0 ? terms : 1, limits.group);
+    fill_calls(g, l == 0 ? terms : 1);
   }
   return s;
 }

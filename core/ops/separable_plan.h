@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/ops/separable_columns.h"
 #include "core/ops/separable_factors.h"
 #include "core/ops/stencil_plan.h"
 
@@ -32,8 +33,9 @@ struct Stage {
   int64_t panel_stride;  // entries of the row table for a term and a class of taps
   int64_t panels;        // of the table: every term's at stage 0, else one term's
 
-  StencilSchedule sweep;         // only what a sweep reads: calls and tile
+  std::vector<ColumnsCall> calls;
   std::vector<int64_t> weights;  // the tap behind each packed weight: term * taps + tap
+  int64_t least_taps;            // of a part of a call
   int64_t blocks() const { return (axis.out + block - 1) / block; }
 };
 
@@ -67,8 +69,14 @@ struct SeparableSchedule {
   double scale(const Factors& factors, int64_t term) const;
 };
 
-// `turned`: the instruction set has kernels of turned lines for the computing type.
-SeparableSchedule schedule_separable(const Problem& problem, int terms, const TileLimits& limits, bool turned,
+// What the schedule must know of the instruction set's kernels for the computing type.
+struct SeparableLimits {
+  TileLimits stencil;
+  int rows;     // of the tallest tile across lines
+  bool turned;  // there are kernels of turned lines
+};
+
+SeparableSchedule schedule_separable(const Problem& problem, int terms, const SeparableLimits& limits,
                                      int64_t compute_size);
 
 }  // namespace faltung

@@ -33,10 +33,21 @@ void SeparableCorrelation<T>::result_rows(int64_t row_class, int64_t row, int64_
   const Stage& g = s_.stages[0];
   const Ring& ring = w.rings[0];
   const int64_t group = s_.roles.group, row_step = g.row_classes * g.axis.out_step;
-  const bool in_place = s_.out_in_place && u.columns.size() * group >= shapes_.limits().lanes;
+  const bool in_place = s_.out_in_place && u.columns.size() * group >= columns_.lanes();
+  const char* next[32];
   for (int64_t r = 0, tile_rows = 0; r < rows; r += tile_rows) {
-    tile_rows = shapes_.next(rows - r, rows, true);
+    tile_rows = columns_.next(rows - r, rows, g.least_taps);
     const int64_t at = std::min(r, rows - tile_rows);
+    // While tiles compute, the cache fetches the lines that the next ones need.
+    NextLines ahead;
+    if (s_.stages.size() == 1 && s_.line_convolved) {
+      const int64_t in_step = s_.roles.line.in_step;
+      for (int64_t i = 0; i < tile_rows; ++i) {
+        const int64_t source = (u.begin[0] + row + at + rows + i) * g.axis.stride + (g.axis.taps - 1) * g.axis.dilation - g.axis.pad;
+        next[i] = u.in + std::clamp<int64_t>(source, 0, g.axis.in - 1) * g.axis.in_step + std::clamp<int64_t>(u.columns.begin * s_.roles.line.stride - s_.roles.line.pad, 0, s_.roles.line.in - 1) * in_step;
+      }
+      ahead = {next, double(s_.roles.line.stride * in_step) / double(group)};
+    }
     const int64_t y = u.begin[0] + row_class + g.row_classes * (row + at);
     for (int64_t line = 0; line < u.lines[0]; ++line) {
       char* out = u.out + y * g.axis.out_step + u.columns.begin * s_.roles.line.out_step;
@@ -55,10 +66,10 @@ void SeparableCorrelation<T>::result_rows(int64_t row_class, int64_t row, int64_
         if (in_place) {
           T* c = reinterpret_cast<T*>(out);
           const int64_t ldc = g.axis.out == 1 ? 0 : row_step / int64_t(sizeof(T));
-          ring.sweepers[0].row(ring.table + at, {}, tile_rows, x, n * group, c, ldc, true, {});
+          columns_.row(ring.sums[0], ring.table + at, tile_rows, x, n * group, c, ldc, true, ahead);
           if (!tame) mend(part, c, ldc, u, weights, w);
         } else {
-          ring.sweepers[0].row(ring.table + at, {}, tile_rows, x + done * group, n * group, w.tile,
+          columns_.row(ring.sums[0], ring.table + at, tile_rows, x + done * group, n * group, w.tile,
                                tile_elements_, false, {});
           if (!tame) mend(part, w.tile, tile_elements_, u, weights, w);
           w.reported |=

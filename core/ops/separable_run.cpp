@@ -19,8 +19,11 @@ SeparableCorrelation<T>::SeparableCorrelation(const Problem& problem, int terms,
     : problem_(problem),
       isa_(isa),
       shapes_(stencil_table<T>(isa), false),
+      columns_(columns_table<T>(isa)),
       convert_(convert_table<T>(isa)),
-      s_(schedule_separable(problem, terms, shapes_.limits(), lines_table<T>(isa).lanes > 0, sizeof(T))),
+      s_(schedule_separable(
+          problem, terms,
+          {shapes_.limits(), columns_table<T>(isa).kernels[0].rows, lines_table<T>(isa).lanes > 0}, sizeof(T))),
       line_(s_, shapes_, convert_, lines_table<T>(isa)) {
   if (s_.direct) return;
   line_.prepare();
@@ -46,18 +49,15 @@ SeparableCorrelation<T>::SeparableCorrelation(const Problem& problem, int terms,
   const int64_t whole = std::lcm(int64_t(shapes_.limits().lanes), roles.group);
   tile_elements_ = (kPiece + whole - 1) / whole * whole;
 
-  int group = 0;
-  for (const Call& c : s_.stages[0].sweep.calls) group = std::max(group, c.group);
-  const int64_t rows = shapes_.limits().tall_rows;
-  const Shape<T>& full = shapes_.at(rows, shapes_.widest(rows));
-  summary_.kernel = full.kernels[size_t(group) - 1]->name;
-  summary_.tile_rows = full.rows;
-  summary_.tile_columns = int64_t(full.vectors) * full.lanes;
-  summary_.tile_group = group;
+  const ColumnsKernel<T>& tile = columns_.tallest(s_.stages[0].least_taps);
+  summary_.kernel = tile.name;
+  summary_.tile_rows = tile.rows;
+  summary_.tile_columns = int64_t(tile.vectors) * tile.lanes;
+  summary_.tile_group = 1;
   summary_.strip_rows = s_.stages[0].block;
   summary_.block_columns = s_.block_columns;
   summary_.units = s_.units;
-  summary_.calls = int64_t(s_.stages[0].sweep.calls.size());
+  summary_.calls = int64_t(s_.stages[0].calls.size());
   summary_.reads_in_place = s_.in_place;
   summary_.writes_in_place = s_.out_in_place;
   int64_t packed = line_.weights() * terms;

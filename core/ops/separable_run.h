@@ -49,6 +49,7 @@ class SeparableCorrelation final : public Correlation {
   Problem problem_;
   Isa isa_;
   Shapes<T> shapes_;
+  Columns<T> columns_;
   const ConvertTable<T>& convert_;
   SeparableSchedule s_;
   LinePass<T> line_;
@@ -89,8 +90,7 @@ struct SeparableCorrelation<T>::Ring {
     int64_t slot, source;
   };
   std::vector<Missing> missing;
-  std::vector<StencilRun<T>> runs;
-  std::vector<Sweeper<T>> sweepers;  // stage 0: one; others: one a term
+  std::vector<typename Columns<T>::Sums> sums;  // stage 0: one; others: one a term
 };
 
 // Outputs that are made together: rows of stage 0, `step` apart, of one line of the inner stages.

@@ -106,13 +106,11 @@ bool SeparableCorrelation<T>::run_stage(size_t l, const char* plane, T* into, co
       // The lines of a slot are one long line. In place it is the input's, which ends where it ends.
       const int64_t elements = in_place ? u.columns.size() * s_.roles.group : slab;
       for (int64_t r = 0, tile_rows = 0; r < n; r += tile_rows) {
-        tile_rows = shapes_.next(n - r, n, true);
+        tile_rows = columns_.next(n - r, n, g.least_taps);
         const int64_t at = std::min(r, n - tile_rows);
         for (int64_t term = 0; term < s_.terms; ++term)
-          ring.sweepers[size_t(term)].row(ring.table + at, {}, tile_rows, in_place ? 0 : term * slab,
-                                          elements,
-                                          into + (term * size + c + g.row_classes * (row + at)) * slab,
-                                          g.row_classes * slab, in_place, {});
+          columns_.row(ring.sums[size_t(term)], ring.table + at, tile_rows, in_place ? 0 : term * slab, elements,
+                       into + (term * size + c + g.row_classes * (row + at)) * slab, g.row_classes * slab, in_place, {});
       }
     }
   }

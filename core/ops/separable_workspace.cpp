@@ -113,7 +113,7 @@ void SeparableCorrelation<T>::lay_out(Workspace& w, Layers& layer) const {
   layer.take(w.line.planes, line_.plane_elements());
   layer.take(w.line.spare, line_.spare_elements());
   layer.take(w.line.table, line_.table_entries());
-  layer.take(w.tile, tile_elements_ * shapes_.limits().tall_rows);
+  layer.take(w.tile, tile_elements_ * columns_.tallest(int64_t(1) << 40).rows);
 }
 
 template <class T>
@@ -134,21 +134,14 @@ void SeparableCorrelation<T>::begin(const Weights& weights, Workspace& w) const 
   if (s_.in_place) std::fill_n(static_cast<char*>(w.memory.data()), w.memory.size(), char(0));
   Layer layer(w.memory.data());
   lay_out(w, layer);
-  Layout flat;
-  flat.base = {0};
   for (size_t l = 0; l < stages; ++l) {
     const Stage& g = s_.stages[l];
     Ring& ring = w.rings[l];
     ring.holds.resize(size_t(g.slots));
     ring.tame.resize(size_t(g.slots));
-    size_t runs = 0;
-    for (const Call& call : g.sweep.calls) runs += call.runs.size();
     const size_t passes = l == 0 ? 1 : size_t(s_.terms);
-    ring.runs.resize(runs * passes);
-    for (size_t term = 0; term < passes; ++term) {
-      ring.sweepers.emplace_back(g.sweep, shapes_, ring.runs.data() + runs * term);
-      ring.sweepers.back().resolve(weights.stages[l].data() + term * g.weights.size(), flat);
-    }
+    for (size_t term = 0; term < passes; ++term)
+      ring.sums.push_back(columns_.resolve(g.calls, weights.stages[l].data() + term * g.weights.size()));
   }
   line_.begin(weights.line.data(), w.line);
   w.unit.begin.resize(stages);
