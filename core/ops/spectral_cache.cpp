@@ -88,7 +88,7 @@ std::shared_ptr<const Spectrum> find_spectrum(uint64_t owner, const std::vector<
 
 void keep_spectrum(uint64_t owner, const std::vector<std::byte>& kernel,
                    std::shared_ptr<const Spectrum> spectrum) {
-  const size_t bytes = spectrum->memory.size() + kernel.size() + 256;
+  const size_t bytes = spectrum->size() + kernel.size() + 256;
   if (bytes > kMostBytes) return;
   std::list<Entry> entry;  // made, and others freed, outside the claim where that can be
   entry.push_back({nullptr, std::move(spectrum), bytes});

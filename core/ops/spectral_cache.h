@@ -9,10 +9,7 @@
 
 namespace faltung {
 
-struct Spectrum {
-  Scratch memory;
-  int exponent = 0;  // the taps were multiplied by 2^exponent
-};
+using Spectrum = Scratch;
 
 // A number for each plan: what a kernel's spectrum looks like depends on the plan alone.
 uint64_t new_spectrum_owner();

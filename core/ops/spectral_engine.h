@@ -12,13 +12,12 @@
 
 namespace faltung {
 
-// One kernel, ready to be multiplied.
+// What a set of lanes is multiplied by, all by one kernel or each by its own.
 template <class T>
-struct KernelSpectrum {
-  int64_t index;  // which of the batch's kernels
+struct KernelSet {
+  int64_t first;  // of the batch's kernels
+  const std::vector<Taps<T>>& taps;
   const T* spectrum;
-  int exponent;  // of its taps
-  const Taps<T>& taps;
 };
 
 // How the columns of one block of a pair are read: in place, or from the panel where they stand now.
@@ -52,15 +51,17 @@ class SpectralEngine {
  public:
   virtual ~SpectralEngine() = default;
   virtual std::string name() const = 0;
-  virtual int64_t units() const = 0;  // of work, for each kernel
+  virtual int64_t kernels_at_once() const { return 1; }  // of a set
+  virtual int64_t units() const = 0;                     // of work, for each set of kernels
   virtual size_t workspace_bytes() const = 0;
   virtual size_t spectrum_bytes() const = 0;
 
   // Sizes the workspace, and makes its memory harmless to read.
   virtual void prepare(SpectralWorkspace<T>& w) const = 0;
-  virtual void transform_kernel(const Taps<T>& taps, T* spectrum, SpectralWorkspace<T>& w) const = 0;
+  virtual void transform_kernels(const std::vector<Taps<T>>& taps, T* spectrum,
+                                 SpectralWorkspace<T>& w) const = 0;
   // Leaves the slots of blocks that the direct method shall compute marked so.
-  virtual void run(int64_t unit, const KernelSpectrum<T>& kernel, const SpectralArrays& arrays,
+  virtual void run(int64_t unit, const KernelSet<T>& kernels, const SpectralArrays& arrays,
                    SpectralWorkspace<T>& w) const = 0;
 };
 
@@ -130,8 +131,8 @@ void add_product(const Lifted<T>& sample, const T* tap, bool complex_kernel, T& 
 
 // The powers of two that bring a block's results back to their size.
 template <class T>
-int result_exponent(const Slot<T>& slot, const KernelSpectrum<T>& kernel) {
-  return -(slot.exponent + kernel.exponent);
+int result_exponent(const Slot<T>& slot, const KernelSet<T>& kernels) {
+  return -(slot.exponent + kernels.taps[size_t(slot.kernel)].exponent);
 }
 
 }  // namespace faltung

@@ -17,6 +17,8 @@ SpectralLanes<T>::SpectralLanes(const SpectralBasis<T>& basis)
       parts_(b_.grid.problem.parts()),
       slots_(b_.slots()),
       gap_(fourier_.gap()) {
+  own_kernels_ = wants_own_kernels();
+  if (own_kernels_) return;
   b_.grid.split_channels(lanes_);
   by_channel_ = b_.grid.channels > 1;
   across_ = b_.grid.channels_touch;
@@ -28,8 +30,20 @@ SpectralLanes<T>::SpectralLanes(const SpectralBasis<T>& basis)
   fill_rows(p, slots_, zero_row_, constant_row_);
 }
 
+// Whether few blocks of many kernels fill the lanes better than the blocks of one. A set of kernels is transformed together, at
+// about half the cost of its first blocks, and its spectra are as large as what they multiply.
+template <class T>
+bool SpectralLanes<T>::wants_own_kernels() const {
+  constexpr double kSpectrum = 0.5, kLarge = 1.15;
+  const auto groups = [](int64_t n, int64_t size) { return double((n + size - 1) / size); };
+  const int64_t kernels = b_.grid.kernels, items = b_.grid.items();
+  return groups(kernels, lanes_) * (kSpectrum + kLarge * groups(items, halves())) <
+         double(kernels) * (kSpectrum + groups(items, slots_));
+}
+
 template <class T>
 int64_t SpectralLanes<T>::units() const {
+  if (own_kernels_) return (b_.grid.items() + halves() - 1) / halves();
   return by_channel_ ? b_.grid.items() * channel_groups_ : (b_.grid.items() + slots_ - 1) / slots_;
 }
 
@@ -46,27 +60,33 @@ void SpectralLanes<T>::prepare(SpectralWorkspace<T>& w) const {
 }
 
 template <class T>
-void SpectralLanes<T>::transform_kernel(const Taps<T>& taps, T* spectrum, SpectralWorkspace<T>& w) const {
+void SpectralLanes<T>::transform_kernels(const std::vector<Taps<T>>& taps, T* spectrum,
+                                         SpectralWorkspace<T>& w) const {
   T* z = static_cast<T*>(w.memory.data());
   std::fill(z, z + z_numbers(), T(0));
   const int64_t parts = b_.grid.problem.complex_kernel ? 2 : 1;
-  for_each_tap(b_.grid, [&](int64_t tap, int64_t position) {
-    for (int64_t part = 0; part < parts; ++part)
-      z[at(position) + part * lanes_] =
-          T(std::ldexp(taps.values[size_t(tap * parts + part)], taps.exponent) / T(line_.points));
-  });
+  for (size_t k = 0; k < taps.size(); ++k)
+    for_each_tap(b_.grid, [&](int64_t tap, int64_t position) {
+      for (int64_t part = 0; part < parts; ++part)
+        z[at(position) + part * lanes_ + int64_t(k)] =
+            T(std::ldexp(taps[k].values[size_t(tap * parts + part)], taps[k].exponent) / T(line_.points));
+    });
   b_.table.forward(z, 1, fourier_.stages(gap_));
   for (int64_t i = 0; i < line_.points; ++i) {
-    spectrum[2 * i] = z[at(i)];
-    spectrum[2 * i + 1] = z[at(i) + lanes_];
+    if (own_kernels_) {
+      std::copy_n(z + at(i), pair(), spectrum + i * pair());
+    } else {
+      spectrum[2 * i] = z[at(i)];
+      spectrum[2 * i + 1] = z[at(i) + lanes_];
+    }
   }
 }
 
 template <class T>
-void SpectralLanes<T>::run(int64_t unit, const KernelSpectrum<T>& kernel, const SpectralArrays& arrays,
+void SpectralLanes<T>::run(int64_t unit, const KernelSet<T>& kernels, const SpectralArrays& arrays,
                            SpectralWorkspace<T>& w) const {
   T* z = static_cast<T*>(w.memory.data());
-  place(unit, kernel.index, arrays, w);
+  place(unit, kernels, arrays, w);
   load(z, w);
   bool any = false;
   int64_t results = 0;
@@ -77,9 +97,9 @@ void SpectralLanes<T>::run(int64_t unit, const KernelSpectrum<T>& kernel, const 
   }
   if (any) {
     choose_exponents(z, w);
-    b_.table.convolve(z, 1, fourier_.stages(gap_), kernel.spectrum, false);
-    scale(z, results, w, [&](const Slot<T>& s) { return result_exponent(s, kernel); }, true);
-    for (const Lifted<T>& x : w.lifted) repair(z, x, kernel, w);
+    b_.table.convolve(z, 1, fourier_.stages(gap_), kernels.spectrum, own_kernels_);
+    scale(z, results, w, [&](const Slot<T>& s) { return result_exponent(s, kernels); }, true);
+    for (const Lifted<T>& x : w.lifted) repair(z, x, kernels, w);
   }
   store(z, arrays, w);
 }
@@ -87,20 +107,20 @@ void SpectralLanes<T>::run(int64_t unit, const KernelSpectrum<T>& kernel, const 
 // ---- which blocks, and how large they are ----
 
 template <class T>
-void SpectralLanes<T>::place(int64_t unit, int64_t kernel, const SpectralArrays& arrays,
+void SpectralLanes<T>::place(int64_t unit, const KernelSet<T>& kernels, const SpectralArrays& arrays,
                              SpectralWorkspace<T>& w) const {
   const BlockGrid& g = b_.grid;
   w.lifted.clear();
   for (int64_t s = 0; s < slots_; ++s) {
     Slot<T>& slot = w.slots[size_t(s)];
     slot.clear(first_limit<T>(b_.local));
-    const int64_t channel = unit % channel_groups_ * slots_ + s;
     // Neighbouring blocks share a lane: of one line, they are the likeliest to be alike.
-    const int64_t item =
-        by_channel_ ? unit / channel_groups_ : unit * slots_ + (parts_ == 1 ? 2 * lane(s) + half(s) : s);
-    slot.present = by_channel_ ? channel < g.channels : item < g.items();
+    int64_t item = unit * slots_ + halves() * lane(s) + half(s), channel = 0;
+    if (own_kernels_) item = unit * halves() + half(s), slot.kernel = lane(s);
+    if (by_channel_) item = unit / channel_groups_, channel = unit % channel_groups_ * slots_ + s;
+    slot.present = item < g.items() && channel < g.channels && slot.kernel < int64_t(kernels.taps.size());
     if (!slot.present) continue;
-    g.locate(kernel, item, slot.item);
+    g.locate(kernels.first + slot.kernel, item, slot.item);
     if (by_channel_) g.move_to_channel(channel, slot.item);
     w.lines[size_t(s)] = line_of(slot.item, arrays.in);
   }

@@ -17,14 +17,16 @@ class SpectralLanes final : public SpectralEngine<T> {
   std::string name() const override {
     return std::string(b_.table.name) + (across_ ? " channels" : " lanes");
   }
+  int64_t kernels_at_once() const override { return own_kernels_ ? lanes_ : 1; }
   int64_t units() const override;
   size_t workspace_bytes() const override {
     return size_t(z_numbers() + panel_numbers() + kPiece * parts_) * sizeof(T);
   }
-  size_t spectrum_bytes() const override { return size_t(2 * line_.points) * sizeof(T); }
+  size_t spectrum_bytes() const override { return size_t(2 * line_.points * kernels_at_once()) * sizeof(T); }
   void prepare(SpectralWorkspace<T>& w) const override;
-  void transform_kernel(const Taps<T>& taps, T* spectrum, SpectralWorkspace<T>& w) const override;
-  void run(int64_t unit, const KernelSpectrum<T>& kernel, const SpectralArrays& arrays,
+  void transform_kernels(const std::vector<Taps<T>>& taps, T* spectrum,
+                         SpectralWorkspace<T>& w) const override;
+  void run(int64_t unit, const KernelSet<T>& kernels, const SpectralArrays& arrays,
            SpectralWorkspace<T>& w) const override;
 
  private:
@@ -55,7 +57,9 @@ class SpectralLanes final : public SpectralEngine<T> {
   int64_t halves() const { return slots_ / lanes_; }
 
   // ---- spectral_lanes.cpp ----
-  void place(int64_t unit, int64_t kernel, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const;
+  bool wants_own_kernels() const;
+  void place(int64_t unit, const KernelSet<T>& kernels, const SpectralArrays& arrays,
+             SpectralWorkspace<T>& w) const;
   const char* line_of(const BlockItem& item, const char* in) const;
   void choose_exponents(T* z, SpectralWorkspace<T>& w) const;
   template <class Exponent>
@@ -70,7 +74,7 @@ class SpectralLanes final : public SpectralEngine<T> {
   void lift(T* z, int64_t s, int64_t begin, int64_t end, SpectralWorkspace<T>& w) const;
 
   // ---- spectral_lanes_store.cpp ----
-  void repair(T* z, const Lifted<T>& x, const KernelSpectrum<T>& kernel, SpectralWorkspace<T>& w) const;
+  void repair(T* z, const Lifted<T>& x, const KernelSet<T>& kernels, SpectralWorkspace<T>& w) const;
   void store(T* z, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const;
   void store_rows(const T* z, int64_t o, int64_t n, T* panel, const SpectralArrays& arrays,
                   SpectralWorkspace<T>& w) const;
@@ -84,6 +88,7 @@ class SpectralLanes final : public SpectralEngine<T> {
   RowWriter<T> writer_;
   Fourier<T> fourier_;
   int64_t lanes_, parts_, slots_, gap_;
+  bool own_kernels_ = false;                  // a kernel for each lane; else the lanes share one
   bool by_channel_ = false, across_ = false;  // lanes are channels; and they lie side by side in memory
   int64_t channel_groups_ = 1;
   typename SpectralColumns<T>::Take take_ = nullptr,

@@ -7,7 +7,7 @@ namespace faltung {
 
 // Adds the products of one sample to every result whose window holds it.
 template <class T>
-void SpectralLanes<T>::repair(T* z, const Lifted<T>& x, const KernelSpectrum<T>& kernel,
+void SpectralLanes<T>::repair(T* z, const Lifted<T>& x, const KernelSet<T>& kernels,
                               SpectralWorkspace<T>& w) const {
   const Slot<T>& slot = w.slots[size_t(x.slot)];
   if (slot.direct) return;
@@ -17,8 +17,8 @@ void SpectralLanes<T>::repair(T* z, const Lifted<T>& x, const KernelSpectrum<T>&
     const int64_t j = x.column - t * line_.axis.dilation;
     if (j < 0 || j >= results) continue;
     T* y = z + at(j) + x.slot;
-    add_product(x, kernel.taps.values.data() + t * (complex_kernel ? 2 : 1), complex_kernel, *y,
-                parts_ == 2 ? y + lanes_ : nullptr);
+    add_product(x, kernels.taps[size_t(slot.kernel)].values.data() + t * (complex_kernel ? 2 : 1),
+                complex_kernel, *y, parts_ == 2 ? y + lanes_ : nullptr);
   }
 }
 

@@ -1,7 +1,6 @@
 #include "core/ops/spectral_run.h"
 
 #include <algorithm>
-#include <optional>
 #include <stdexcept>
 
 #include "core/base/float_env.h"
@@ -50,10 +49,10 @@ SpectralCorrelation<T>::SpectralCorrelation(const Problem& problem, const Spectr
       isa_(isa),
       keep_(options.keep),
       owner_(new_spectrum_owner()) {
-  const bool several = basis_.grid.kernels > 1;
+  const int64_t sets = kernel_sets();
   summary_.kernel = engine_->name();
-  summary_.units = engine_->units() * basis_.grid.kernels;
-  summary_.scratch = int64_t(engine_->workspace_bytes() + (several ? engine_->spectrum_bytes() : 0));
+  summary_.units = engine_->units() * sets;
+  summary_.scratch = int64_t(engine_->workspace_bytes() + (sets > 1 ? engine_->spectrum_bytes() : 0));
   summary_.packed_weights = int64_t(engine_->spectrum_bytes());
   summary_.block = options.block;
   const RowReader<T> reader(problem, basis_.grid.axes.back().axis, basis_.convert);
@@ -78,18 +77,37 @@ int SpectralCorrelation<T>::team(int threads) const {
 }
 
 template <class T>
-std::shared_ptr<const Spectrum> SpectralCorrelation<T>::spectrum_of(const Taps<T>& taps,
+int64_t SpectralCorrelation<T>::kernel_sets() const {
+  const int64_t size = engine_->kernels_at_once();
+  return (basis_.grid.kernels + size - 1) / size;
+}
+
+template <class T>
+std::vector<Taps<T>> SpectralCorrelation<T>::taps_of(int64_t set, const char* kernel) const {
+  const int64_t size = engine_->kernels_at_once();
+  std::vector<Taps<T>> taps;
+  for (int64_t k = set * size; k < std::min(basis_.grid.kernels, (set + 1) * size); ++k) {
+    BlockItem item;
+    basis_.grid.locate(k, 0, item);
+    taps.emplace_back(basis_.grid, basis_.convert, kernel + item.kernel);
+  }
+  return taps;
+}
+
+template <class T>
+std::shared_ptr<const Spectrum> SpectralCorrelation<T>::spectrum_of(const std::vector<Taps<T>>& taps,
                                                                     SpectralWorkspace<T>& w) const {
-  const bool keep = keep_ || taps.raw.size() <= kSmallKernel;
+  const bool keep = keep_ || taps[0].raw.size() <= kSmallKernel;
+  std::vector<std::byte> key;
+  for (const Taps<T>& t : taps)
+    if (keep) key.insert(key.end(), t.raw.begin(), t.raw.end());
   if (keep)
-    if (std::shared_ptr<const Spectrum> found = find_spectrum(owner_, taps.raw)) return found;
-  auto made = std::make_shared<Spectrum>();
-  made->memory.reserve(engine_->spectrum_bytes());
-  made->exponent = taps.exponent;
-  engine_->transform_kernel(taps, static_cast<T*>(made->memory.data()), w);
+    if (std::shared_ptr<const Spectrum> found = find_spectrum(owner_, key)) return found;
+  auto made = std::make_shared<Spectrum>(engine_->spectrum_bytes());
+  engine_->transform_kernels(taps, static_cast<T*>(made->data()), w);
   if (keep) {
     kept_ = true;
-    keep_spectrum(owner_, taps.raw, made);
+    keep_spectrum(owner_, key, made);
   }
   return made;
 }
@@ -116,45 +134,39 @@ Outcome SpectralCorrelation<T>::run(const void* in, const void* kernel, void* ou
                               static_cast<char*>(out)};
   struct Worker {
     SpectralWorkspace<T> w;
-    std::optional<Taps<T>> taps;
+    std::vector<Taps<T>> taps;
     std::shared_ptr<const Spectrum> spectrum;
-    int64_t kernel = -1;
+    int64_t set = -1;
   };
   std::vector<Worker> workers(static_cast<size_t>(team(threads)));
-  const auto take_kernel = [&](Worker& worker, int64_t index) {
-    if (worker.w.memory.size() == 0) engine_->prepare(worker.w);
-    if (worker.kernel == index) return;
-    BlockItem item;
-    grid.locate(index, 0, item);
-    worker.taps.emplace(grid, basis_.convert, arrays.kernel + item.kernel);
-    worker.spectrum.reset();
-    worker.kernel = index;
-  };
+  const int64_t sets = kernel_sets(), units = engine_->units();
   // Taps that are not finite spoil every block: the direct method knows what to do with them.
-  for (int64_t k = 0; k < grid.kernels; ++k) {
-    take_kernel(workers[0], k);
-    if (!workers[0].taps->finite)
-      return plan_stencil(grid.problem, isa_)->run(in, kernel, out, threads, poll);
+  for (int64_t set = 0; set < sets; ++set) {
+    workers[0].taps = taps_of(set, arrays.kernel);
+    for (const Taps<T>& taps : workers[0].taps)
+      if (!taps.finite) return plan_stencil(grid.problem, isa_)->run(in, kernel, out, threads, poll);
   }
-  std::shared_ptr<const Spectrum> shared;
-  if (grid.kernels == 1) shared = spectrum_of(*workers[0].taps, workers[0].w);
-  const Taps<T>& shared_taps = *workers[0].taps;
-  const int64_t units = engine_->units();
+  const auto take_set = [&](Worker& worker, int64_t set) {
+    if (worker.w.memory.size() == 0) engine_->prepare(worker.w);
+    if (worker.set == set) return;
+    if (sets > 1) worker.taps = taps_of(set, arrays.kernel);
+    worker.spectrum.reset();  // its memory first
+    worker.spectrum = spectrum_of(worker.taps, worker.w);
+    worker.set = set;
+  };
+  if (sets == 1) {
+    take_set(workers[0], 0);
+    for (Worker& worker : workers) worker.spectrum = workers[0].spectrum, worker.set = 0;
+  }
   const bool finished = parallel_for(
-      units * grid.kernels, int(workers.size()),
+      units * sets, int(workers.size()),
       [&](int64_t unit, int thread) {
         Worker& worker = workers[size_t(thread)];
-        const int64_t k = unit / units;
-        if (shared) {
-          if (worker.w.memory.size() == 0) engine_->prepare(worker.w);
-        } else {
-          take_kernel(worker, k);
-          if (!worker.spectrum) worker.spectrum = spectrum_of(*worker.taps, worker.w);
-        }
-        const Spectrum& spectrum = shared ? *shared : *worker.spectrum;
-        const KernelSpectrum<T> ready{k, static_cast<const T*>(spectrum.memory.data()), spectrum.exponent,
-                                      shared ? shared_taps : *worker.taps};
-        engine_->run(unit % units, ready, arrays, worker.w);
+        take_set(worker, unit / units);
+        const KernelSet<T> kernels{worker.set * engine_->kernels_at_once(),
+                                   sets == 1 ? workers[0].taps : worker.taps,
+                                   static_cast<const T*>(worker.spectrum->data())};
+        engine_->run(unit % units, kernels, arrays, worker.w);
         run_direct_blocks(arrays, worker.w);
       },
       poll);

@@ -26,6 +26,7 @@ struct Lifted {
 template <class T>
 struct Slot {
   BlockItem item;
+  int64_t kernel = 0;  // of the set
   bool present = false;
   bool direct = false;  // computed by the direct method instead
   int64_t lifted = 0;   // samples
@@ -35,7 +36,7 @@ struct Slot {
 
   void clear(T first_limit) {
     present = direct = false;
-    lifted = 0, limit = first_limit, largest = 0, exponent = 0;
+    kernel = 0, lifted = 0, limit = first_limit, largest = 0, exponent = 0;
   }
   bool zero() const { return largest == T(0); }
   // Whether the results come from the transform.

@@ -7,7 +7,7 @@
 namespace faltung {
 namespace {
 
-constexpr int64_t kPage = 4096;              // bytes between lines of one cache set of L1
+constexpr int64_t kPage = 4096;             // bytes between lines of one cache set of L1
 constexpr int64_t kPanelBytes = 64 * 1024;  // beside a strip and its lines in L2
 constexpr int64_t kMostPanelStrips = 8;
 
@@ -202,7 +202,8 @@ void SpectralStrips<T>::scale_half(T* half, int exponent) const {
 // ---- a kernel, a pair of blocks ----
 
 template <class T>
-void SpectralStrips<T>::transform_kernel(const Taps<T>& taps, T* spectrum, SpectralWorkspace<T>& w) const {
+void SpectralStrips<T>::transform_kernels(const std::vector<Taps<T>>& taps, T* spectrum,
+                                          SpectralWorkspace<T>& w) const {
   const Buffers m = buffers(w);
   // The taps' block stands where Z will be.
   const int64_t parts = b_.grid.problem.complex_kernel ? 2 : 1, points = rows_ * columns_;
@@ -212,7 +213,7 @@ void SpectralStrips<T>::transform_kernel(const Taps<T>& taps, T* spectrum, Spect
     used[size_t(position % columns_ / lanes_)] = true;
     for (int64_t part = 0; part < parts; ++part)
       m.z[part * points + position] =
-          T(std::ldexp(taps.values[size_t(tap * parts + part)], taps.exponent) / T(points));
+          T(std::ldexp(taps[0].values[size_t(tap * parts + part)], taps[0].exponent) / T(points));
   });
   std::memset(static_cast<void*>(spectrum), 0, spectrum_bytes());
   for (int64_t x = 0; x < columns_; x += lanes_) {
@@ -229,18 +230,18 @@ void SpectralStrips<T>::transform_kernel(const Taps<T>& taps, T* spectrum, Spect
 }
 
 template <class T>
-void SpectralStrips<T>::run(int64_t unit, const KernelSpectrum<T>& kernel, const SpectralArrays& arrays,
+void SpectralStrips<T>::run(int64_t unit, const KernelSet<T>& kernels, const SpectralArrays& arrays,
                             SpectralWorkspace<T>& w) const {
   const Buffers m = buffers(w);
-  place(unit, kernel.index, arrays, w);
+  place(unit, kernels.first, arrays, w);
   load(m, w);
   const bool any =
       std::any_of(w.slots.begin(), w.slots.end(), [](const Slot<T>& s) { return s.transformed(); });
   for (int64_t g = 0; g < groups_ && any; ++g) {
     b_.table.convolve(m.z + g * group_pitch_ * pair(), 1, line_.stages(gap_),
-                      kernel.spectrum + g * columns_ * pair(), true);
+                      kernels.spectrum + g * columns_ * pair(), true);
   }
-  store(m, kernel, arrays, w);
+  store(m, kernels, arrays, w);
 }
 
 template <class T>

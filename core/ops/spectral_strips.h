@@ -28,8 +28,9 @@ class SpectralStrips final : public SpectralEngine<T> {
     return size_t(block_numbers() + strip_numbers() + panel_numbers() + 3 * pair()) * sizeof(T);
   }
   void prepare(SpectralWorkspace<T>& w) const override;
-  void transform_kernel(const Taps<T>& taps, T* spectrum, SpectralWorkspace<T>& w) const override;
-  void run(int64_t unit, const KernelSpectrum<T>& kernel, const SpectralArrays& arrays,
+  void transform_kernels(const std::vector<Taps<T>>& taps, T* spectrum,
+                         SpectralWorkspace<T>& w) const override;
+  void run(int64_t unit, const KernelSet<T>& kernels, const SpectralArrays& arrays,
            SpectralWorkspace<T>& w) const override;
 
  private:
@@ -76,11 +77,11 @@ class SpectralStrips final : public SpectralEngine<T> {
   void lift(T* half, int64_t s, int64_t x, SpectralWorkspace<T>& w) const;
 
   // ---- spectral_strips_store.cpp ----
-  void store(const Buffers& m, const KernelSpectrum<T>& kernel, const SpectralArrays& arrays,
+  void store(const Buffers& m, const KernelSet<T>& kernels, const SpectralArrays& arrays,
              SpectralWorkspace<T>& w) const;
   void aim(int64_t s, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const;
-  void resize_results(const Slot<T>& slot, int64_t s, const KernelSpectrum<T>& kernel, T* strip) const;
-  void repair(const Lifted<T>& x, int64_t first, const KernelSpectrum<T>& kernel, T* strip) const;
+  void resize_results(const Slot<T>& slot, int64_t s, const KernelSet<T>& kernels, T* strip) const;
+  void repair(const Lifted<T>& x, int64_t first, const KernelSet<T>& kernels, T* strip) const;
   void store_half(int64_t s, int64_t x, const Buffers& m, SpectralWorkspace<T>& w) const;
 
   SpectralBasis<T> b_;

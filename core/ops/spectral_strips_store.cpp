@@ -6,7 +6,7 @@
 namespace faltung {
 
 template <class T>
-void SpectralStrips<T>::store(const Buffers& m, const KernelSpectrum<T>& kernel, const SpectralArrays& arrays,
+void SpectralStrips<T>::store(const Buffers& m, const KernelSet<T>& kernels, const SpectralArrays& arrays,
                               SpectralWorkspace<T>& w) const {
   std::vector<int64_t> results(b_.grid.axes.size(), 0);  // of either block
   bool any = false;
@@ -26,9 +26,9 @@ void SpectralStrips<T>::store(const Buffers& m, const KernelSpectrum<T>& kernel,
     for (int64_t s = 0; s < halves(); ++s) {
       const Slot<T>& slot = w.slots[size_t(s)];
       if (!slot.present || slot.direct) continue;
-      resize_results(slot, s, kernel, m.strip);
+      resize_results(slot, s, kernels, m.strip);
       for (const Lifted<T>& sample : w.lifted)
-        if (sample.slot == s) repair(sample, x, kernel, m.strip);
+        if (sample.slot == s) repair(sample, x, kernels, m.strip);
       store_half(s, x, m, w);
     }
   }
@@ -61,20 +61,20 @@ void SpectralStrips<T>::aim(int64_t s, const SpectralArrays& arrays, SpectralWor
 }
 
 template <class T>
-void SpectralStrips<T>::resize_results(const Slot<T>& slot, int64_t s, const KernelSpectrum<T>& kernel,
+void SpectralStrips<T>::resize_results(const Slot<T>& slot, int64_t s, const KernelSet<T>& kernels,
                                        T* strip) const {
   for (int64_t h = 0; h < parts_; ++h) {
     T* half = strip + (s + h) * lanes_;
     if (slot.zero())
       for (int64_t i = 0; i < strip_pairs_; ++i) std::fill_n(half + i * pair(), lanes_, T(0));
-    else if (result_exponent(slot, kernel) != 0)
-      scale_half(half, result_exponent(slot, kernel));
+    else if (result_exponent(slot, kernels) != 0)
+      scale_half(half, result_exponent(slot, kernels));
   }
 }
 
 // Adds the products of one sample to the strip's results whose windows hold it.
 template <class T>
-void SpectralStrips<T>::repair(const Lifted<T>& x, int64_t first, const KernelSpectrum<T>& kernel,
+void SpectralStrips<T>::repair(const Lifted<T>& x, int64_t first, const KernelSet<T>& kernels,
                                T* strip) const {
   const std::vector<BlockAxis>& axes = b_.grid.axes;
   const bool complex_kernel = b_.grid.problem.complex_kernel;
@@ -91,7 +91,7 @@ void SpectralStrips<T>::repair(const Lifted<T>& x, int64_t first, const KernelSp
       tap /= axes[a].axis.taps;
     }
     if (!inside) continue;
-    const T* taps = kernel.taps.values.data() + outer * axis_.axis.taps * parts;
+    const T* taps = kernels.taps[0].values.data() + outer * axis_.axis.taps * parts;
     const int64_t position = folded_ ? x.row * columns_ + x.column : x.column;
     for (int64_t t = 0; t < axis_.axis.taps; ++t) {
       const int64_t j = position - t * axis_.axis.dilation;
