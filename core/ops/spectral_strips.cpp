@@ -7,7 +7,7 @@
 namespace faltung {
 namespace {
 
-constexpr int64_t kPage = 4096;              // bytes between lines of one cache set of L1
+constexpr int64_t kPage = 4096;             // bytes between lines of one cache set of L1
 constexpr int64_t kPanelBytes = 64 * 1024;  // beside a strip and its lines in L2
 constexpr int64_t kMostPanelStrips = 8;
 
