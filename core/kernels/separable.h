@@ -80,10 +80,10 @@ struct ColumnsTable {
 
 }  // namespace faltung
 
-#define FALTUNG_DECLARE_SEPARABLE(isa)                                              \
-  extern "C" const faltung::LinesTable<float> faltung_lines_f32_##isa##_table;      \
-  extern "C" const faltung::LinesTable<double> faltung_lines_f64_##isa##_table;     \
-  extern "C" const faltung::ColumnsTable<float> faltung_columns_f32_##isa##_table;  \
+#define FALTUNG_DECLARE_SEPARABLE(isa)                                             \
+  extern "C" const faltung::LinesTable<float> faltung_lines_f32_##isa##_table;     \
+  extern "C" const faltung::LinesTable<double> faltung_lines_f64_##isa##_table;    \
+  extern "C" const faltung::ColumnsTable<float> faltung_columns_f32_##isa##_table; \
   extern "C" const faltung::ColumnsTable<double> faltung_columns_f64_##isa##_table;
 FALTUNG_DECLARE_SEPARABLE(baseline)
 FALTUNG_DECLARE_SEPARABLE(avx2)

@@ -1,8 +1,8 @@
 #include "core/ops/separable_plan.h"
 
 #include <algorithm>
-#include <numeric>
 #include <cstdlib>
+#include <numeric>
 
 #include "core/kernels/separable.h"
 
@@ -247,7 +247,8 @@ SeparableSchedule schedule_separable(const Problem& problem, int terms, const Se
   const int64_t item = kItemSize[int(problem.in)], out_item = kItemSize[int(problem.out)];
   s.line_problem = line_problem(problem, s, compute_size);
   s.line = schedule_stencil(s.line_problem, limits.stencil, compute_size);
-  s.turned = limits.turned && s.line_convolved && line.stride == 1 && s.line.line_step * roles.group <= kLinesSteps;
+  s.turned =
+      limits.turned && s.line_convolved && line.stride == 1 && s.line.line_step * roles.group <= kLinesSteps;
   s.rounding = s.line.blocked_line && !s.turned ? s.line.block : int64_t(limits.stencil.lanes);
   const auto whole_steps = [&](int64_t size, int64_t ConvAxis::*step, int64_t ConvAxis::*count) {
     return std::all_of(s.stages.begin(), s.stages.end(),

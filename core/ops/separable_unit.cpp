@@ -109,8 +109,9 @@ bool SeparableCorrelation<T>::run_stage(size_t l, const char* plane, T* into, co
         tile_rows = columns_.next(n - r, n, g.least_taps);
         const int64_t at = std::min(r, n - tile_rows);
         for (int64_t term = 0; term < s_.terms; ++term)
-          columns_.row(ring.sums[size_t(term)], ring.table + at, tile_rows, in_place ? 0 : term * slab, elements,
-                       into + (term * size + c + g.row_classes * (row + at)) * slab, g.row_classes * slab, in_place, {});
+          columns_.row(ring.sums[size_t(term)], ring.table + at, tile_rows, in_place ? 0 : term * slab,
+                       elements, into + (term * size + c + g.row_classes * (row + at)) * slab,
+                       g.row_classes * slab, in_place, {});
       }
     }
   }

@@ -5,16 +5,11 @@
 namespace faltung {
 namespace {
 constexpr ColumnsKernel<float> kColumns[] = {
-    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 12, 2),
-    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 12, 1),
-    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 8, 3),
-    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 8, 1),
-    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 4, 4),
-    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 4, 1),
-    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 2, 4),
-    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 2, 1),
-    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 1, 4),
-    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 1, 1),
+    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 12, 2), FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 12, 1),
+    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 8, 3),  FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 8, 1),
+    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 4, 4),  FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 4, 1),
+    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 2, 4),  FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 2, 1),
+    FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 1, 4),  FALTUNG_COLUMNS_ROW(float, 64, f32, avx512, 1, 1),
 };
 }  // namespace
 }  // namespace faltung

@@ -5,12 +5,9 @@
 namespace faltung {
 namespace {
 constexpr ColumnsKernel<float> kColumns[] = {
-    FALTUNG_COLUMNS_ROW(float, 16, f32, baseline, 4, 2),
-    FALTUNG_COLUMNS_ROW(float, 16, f32, baseline, 4, 1),
-    FALTUNG_COLUMNS_ROW(float, 16, f32, baseline, 2, 4),
-    FALTUNG_COLUMNS_ROW(float, 16, f32, baseline, 2, 1),
-    FALTUNG_COLUMNS_ROW(float, 16, f32, baseline, 1, 4),
-    FALTUNG_COLUMNS_ROW(float, 16, f32, baseline, 1, 1),
+    FALTUNG_COLUMNS_ROW(float, 16, f32, baseline, 4, 2), FALTUNG_COLUMNS_ROW(float, 16, f32, baseline, 4, 1),
+    FALTUNG_COLUMNS_ROW(float, 16, f32, baseline, 2, 4), FALTUNG_COLUMNS_ROW(float, 16, f32, baseline, 2, 1),
+    FALTUNG_COLUMNS_ROW(float, 16, f32, baseline, 1, 4), FALTUNG_COLUMNS_ROW(float, 16, f32, baseline, 1, 1),
 };
 }  // namespace
 }  // namespace faltung

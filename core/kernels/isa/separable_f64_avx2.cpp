@@ -5,14 +5,10 @@
 namespace faltung {
 namespace {
 constexpr ColumnsKernel<double> kColumns[] = {
-    FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 6, 2),
-    FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 6, 1),
-    FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 4, 2),
-    FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 4, 1),
-    FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 2, 4),
-    FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 2, 1),
-    FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 1, 4),
-    FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 1, 1),
+    FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 6, 2), FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 6, 1),
+    FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 4, 2), FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 4, 1),
+    FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 2, 4), FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 2, 1),
+    FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 1, 4), FALTUNG_COLUMNS_ROW(double, 32, f64, avx2, 1, 1),
 };
 }  // namespace
 }  // namespace faltung

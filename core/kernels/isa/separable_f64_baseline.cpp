@@ -17,4 +17,5 @@ constexpr ColumnsKernel<double> kColumns[] = {
 extern "C" const faltung::ColumnsTable<double> faltung_columns_f64_baseline_table = {
     faltung::kColumns, sizeof(faltung::kColumns) / sizeof(faltung::kColumns[0])};
 // A vector of 16 bytes holds no four doubles to turn: lines go one by one.
-extern "C" const faltung::LinesTable<double> faltung_lines_f64_baseline_table = {"lines_f64_baseline", 0, nullptr, {}};
+extern "C" const faltung::LinesTable<double> faltung_lines_f64_baseline_table = {
+    "lines_f64_baseline", 0, nullptr, {}};
