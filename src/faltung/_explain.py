@@ -76,9 +76,8 @@ def explain(how: Recipe, k: Array, taken: Choice, why: str | None = None, known:
             reason = why or _why(how)
         else:
             factor = way.seconds / best
-            reason = (
-                f"about {factor:.{0 if factor >= 9.95 else 1}f} times slower" if factor > 1 else "no slower"
-            )
+            digits = 0 if factor >= 9.95 else 1
+            reason = f"about {factor:.{digits}f} times slower" if factor > 1 else "gains too little"
         extra = _direct_bytes(how) if way.method == "direct" else way.extra_bytes
         rows.append(Candidate(way.method, way.seconds, extra, _promise(how, way), reason, chosen))
     return Explanation(title(how), tuple(rows), _details(how, taken.way) + describe_missing(how, k))
