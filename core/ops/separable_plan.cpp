@@ -1,7 +1,6 @@
 #include "core/ops/separable_plan.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <numeric>
 
 #include "core/kernels/separable.h"
@@ -83,9 +82,6 @@ class Blocking {
     }
     while (split()) {
     }
-    if (getenv("SEPB")) s_.block_columns = atoi(getenv("SEPB"));
-    if (getenv("SEPS")) s_.stages[0].block = atoi(getenv("SEPS"));
-    if (getenv("SEPC")) s_.stages[0].chunk = atoi(getenv("SEPC"));
     // Blocks of one size, as far as they can be.
     s_.block_columns = ceil_div(s_.roles.line.out, ceil_div(s_.roles.line.out, s_.block_columns));
     for (Stage& g : s_.stages) {
