@@ -68,11 +68,11 @@ class SpectralEngine {
 // What both layouts need.
 template <class T>
 struct SpectralBasis {
-  SpectralBasis(const Problem& problem, const std::vector<int64_t>& block, bool spikes_run_direct, Isa isa)
+  SpectralBasis(const Problem& problem, const std::vector<int64_t>& block, bool lift_spikes, Isa isa)
       : grid(problem, block),
         table(spectral_table<T>(isa)),
         convert(convert_table<T>(isa)),
-        local(spikes_run_direct) {}
+        local(lift_spikes) {}
 
   // Blocks that one set of lanes holds: real ones in both halves.
   int64_t slots() const { return grid.problem.complex_samples ? table.lanes : 2 * table.lanes; }

@@ -291,6 +291,74 @@ void test_transposes(const SpectralTable<T>& table) {
     }
 }
 
+// take and give of one kind: rows of S, complex or not, with guards around what is written.
+template <class T, class S>
+void test_columns_of(const SpectralTable<T>& table, int kind, bool complex) {
+  Random random(8);
+  const int64_t lanes = table.lanes, numbers = complex ? 2 * lanes : lanes, ahead = 3;
+  for (int64_t n = 0; n <= 9; ++n) {
+    const std::string where =
+        std::to_string(n) + " rows of kind " + std::to_string(kind) + (complex ? ", complex" : "");
+    std::vector<Heap<S>> rows, back;
+    std::vector<const char*> from;
+    std::vector<char*> to;
+    std::vector<int64_t> at;
+    for (int64_t i = 0; i < n; ++i) {
+      fill(rows.emplace_back(ahead + numbers), random);
+      back.emplace_back(ahead + numbers + 1);
+      back.back().fill_bytes(0x5a);
+      from.push_back(reinterpret_cast<const char*>(rows.back().data()));
+      to.push_back(i % 3 == 1 ? nullptr : reinterpret_cast<char*>(back.back().data()));
+      at.push_back((n - 1 - i) * (numbers + 5) + 2);
+    }
+    const int64_t broken = n > 0 && random.one_in(2) ? random.between(0, n - 1) : -1;
+    if (broken >= 0) rows[size_t(broken)][ahead] = std::numeric_limits<S>::quiet_NaN();
+    Heap<T> z(n * (numbers + 5) + 2), largest(lanes), squares(lanes);
+    std::fill(z.begin(), z.end(), T(77));
+    std::fill(largest.begin(), largest.end(), T(0));
+    std::fill(squares.begin(), squares.end(), T(0));
+    const auto& take = complex ? table.take_complex : table.take;
+    const auto& give = complex ? table.give_complex : table.give;
+    take[kind](from.data(), ahead * int64_t(sizeof(S)), at.data(), n, z.data(), largest.data(),
+               squares.data());
+    int64_t guards = 0;
+    for (const T v : z) guards += v == T(77);
+    REQUIRE(guards == z.size() - n * numbers, where + ": something else was written");
+    for (int64_t l = 0; l < lanes; ++l) {
+      T most = 0;
+      long double sum = 0;
+      for (int64_t i = 0; i < n; ++i)
+        for (int64_t half = 0; half < numbers / lanes; ++half) {
+          const S sample = rows[size_t(i)][ahead + (complex ? 2 * l + half : l)];
+          const T taken = z[at[size_t(i)] + half * lanes + l];
+          REQUIRE(std::isnan(sample) ? std::isnan(taken) : taken == T(sample), where + ": taken wrongly");
+          most = std::isnan(sample) ? std::numeric_limits<T>::infinity() : std::max(most, std::abs(taken));
+          sum += static_cast<long double>(taken) * taken;
+        }
+      REQUIRE(largest[l] == most, where + ": the largest is wrong");
+      REQUIRE(std::isnan(sum) ? !std::isfinite(squares[l])
+                              : std::abs(squares[l] - sum) <= (2 * n + 2) * unit<T>() * sum,
+              where + ": the sum of squares is wrong");
+    }
+    give[kind](z.data(), at.data(), n, to.data(), ahead * int64_t(sizeof(S)));
+    for (int64_t i = 0; i < n; ++i) {
+      Heap<S> want(ahead + numbers + 1);
+      want.fill_bytes(0x5a);
+      if (to[size_t(i)])
+        std::copy(rows[size_t(i)].begin() + ahead, rows[size_t(i)].end(), want.begin() + ahead);
+      REQUIRE(back[size_t(i)].same_bytes(want), where + ": given wrongly");
+    }
+  }
+}
+
+template <class T>
+void test_columns(const SpectralTable<T>& table) {
+  for (const bool complex : {false, true}) {
+    test_columns_of<T, T>(table, 0, complex);
+    test_columns_of<T, float>(table, 1, complex);
+  }
+}
+
 template <class T>
 void test_measure(const SpectralTable<T>& table) {
   Random random(6);
@@ -356,6 +424,7 @@ void register_table(Isa isa, const char* type) {
   add("convolve", test_convolve<T>);
   add("twist", test_twist<T>);
   add("transposes", test_transposes<T>);
+  add("columns", test_columns<T>);
   add("measure", test_measure<T>);
   add("scale", test_scale<T>);
 }

@@ -13,19 +13,17 @@ from numpy.typing import NDArray
 from . import _describe
 from ._blocks_cost import Costs, Layout
 from ._blocks_cut import Box, Kernel, sizes, view
-from ._blocks_files import File, is_path, mapping, new_file, new_file_path, open_array, overlap
+from ._blocks_files import File, mapping, new_file, new_file_path, open_array, overlap
 from ._blocks_plan import Division, divide
 from ._blocks_run import Runner
 from ._dtype import is_integer
 from ._errors import FaltungTypeError
-from ._kinds import factors_of, to_array
+from ._kinds import factors_of, is_path, to_array
 from ._machine import get_num_threads
 from ._missing import find_mask
 from ._normalize import normalize_int
 from ._operands import out_array, prepared
 from ._recipe import Recipe, contiguous, recipe
-
-__all__ = ["call_in_blocks", "is_path"]
 
 Array: TypeAlias = NDArray[Any]
 Progress: TypeAlias = Callable[[int, int], object]

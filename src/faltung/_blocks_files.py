@@ -27,11 +27,6 @@ File: TypeAlias = str | PathLike[str]
 _POPULATE_WRITE = 23  # MADV_POPULATE_WRITE: Linux 5.14, Python 3.14
 
 
-def is_path(value: Any) -> bool:
-    """Whether an operand is the path of a .npy file rather than an array."""
-    return isinstance(value, PathLike) or (isinstance(value, str) and value.endswith(".npy"))
-
-
 def open_array(name: str, path: File) -> Array:
     """The array of a .npy file, mapped for reading."""
     try:

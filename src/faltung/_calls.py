@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, _describe
-from ._blocks import call_in_blocks, is_path
-from ._kinds import factors_of, to_array
+from ._kinds import factors_of, is_path, to_array
 from ._missing import find_mask, perform
 from ._operands import out_array, prepared
 from ._recipe import Recipe, recipe
@@ -37,6 +36,8 @@ def call(
 ) -> Any:
     """A call that `calls` does not know."""
     if memory_limit is not None or progress is not None or is_path(a) or is_path(out) or is_path(mask):
+        from ._blocks import call_in_blocks  # a few milliseconds that few imports need
+
         return call_in_blocks(a, k, options, out, mask, memory_limit, progress)
     samples, weak, restore = to_array("a", a, masked=True)
     missing = find_mask(a, mask, samples)
@@ -45,7 +46,7 @@ def call(
     how = recipe(request)
     target = out_array(out, how)
     samples, kernel = prepared(samples), prepared(taps)
-    choice = how.choose(kernel, known=factors_of(k)) if how.size else None
+    choice = how.choose(kernel, known=factors_of(k))
     y, weight = perform(how, samples, kernel, missing, target, workers, choice)
     if samples is a and kernel is k:
         remember(a, k, options, out, how, workers)

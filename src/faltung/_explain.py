@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from math import floor, log10
 from typing import Any, NamedTuple, TypeAlias
 
@@ -54,6 +53,8 @@ class Explanation(str):
         return str(self)
 
     def _repr_html_(self) -> str:
+        from html import escape
+
         head, *rows = _cells(self.candidates)
         table = "".join(f"<th>{escape(cell)}</th>" for cell in head)
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)

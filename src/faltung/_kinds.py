@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,11 @@ def own_mask(value: Any) -> NDArray[np.bool_] | None:
     if isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == np.shape(value):
         return np.asarray(mask)
     return None
+
+
+def is_path(value: Any) -> bool:
+    """Whether an operand is the path of a .npy file rather than an array."""
+    return isinstance(value, PathLike) or (isinstance(value, str) and value.endswith(".npy"))
 
 
 def factors_of(k: Any) -> Sequence[Array] | None:

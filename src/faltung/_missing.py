@@ -92,12 +92,12 @@ def _in_blocks(
     else:
         parts: dict[Any, Weighted] = {}
         for box in _rows(how.out_shape):
-            part = cut(how, box)
-            key = part.request, tuple((taps.start, taps.stop) for taps in part.taps)
+            piece = cut(how, box)
+            key = piece.request, tuple((taps.start, taps.stop) for taps in piece.taps)
             if key not in parts:
-                parts[key] = Weighted(recipe(part.request), k[part.taps], workers)
-            gone = part.read(mask)
-            _, shares = parts[key].run(without(part.read(a), gone), gone, y[box], weight is not None)
+                parts[key] = Weighted(recipe(piece.request), k[piece.taps], workers)
+            gone = piece.read(mask)
+            _, shares = parts[key].run(without(piece.read(a), gone), gone, y[box], weight is not None)
             if weight is not None and shares is not None:
                 weight[box] = shares
     return y if y is out else _stored(how, y, out, workers), weight

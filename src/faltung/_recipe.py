@@ -22,6 +22,7 @@ from ._errors import FaltungTypeError, FaltungValueError
 from ._integers import Exact, choose_exact, overflow_error
 from ._request import BOUNDARIES, Request
 from ._spec import ConvSpec
+from ._spectral import Blocks
 from ._ways import Choice, Known, Way
 
 Array: TypeAlias = NDArray[Any]
@@ -67,6 +68,7 @@ class Recipe:
         self.complex = (a.kind == 3, k.kind == 3)
         self.terms = self.taps * (2 if any(self.complex) else 1)
         self.correlation = lru_cache(maxsize=64)(self._correlation)
+        self._chosen = lru_cache(maxsize=16)(self._choose_by_content)
 
     @property
     def compute(self) -> str:
@@ -85,15 +87,21 @@ class Recipe:
         return _ways.choose(self, np.empty(0))
 
     def choose(self, k: Array, keep: bool = False, known: Known = None) -> Choice:
-        """The way to run with these taps; see `_ways.choose`."""
-        if self.needs_kernel or keep:
+        """The way to run with these taps; see `_ways.choose`. That of small kernels is kept, by content."""
+        if not self.needs_kernel and not keep:
+            return self._usual
+        if keep or k.nbytes > _tuning.KEPT_KERNEL_BYTES:
             return _ways.choose(self, k, keep, known)
-        return self._usual
+        return self._chosen(k.tobytes(), known and tuple((f.tobytes(), f.dtype.char) for f in known))
 
-    def extra_bytes(self, k: Array, workers: int | None) -> int:
-        """What a run takes at most beyond its operands and its result."""
-        way = self.choose(k).way
-        return way.extra_bytes * (workers or _core.num_threads()) + way.spectrum
+    def _choose_by_content(self, taps: bytes, known: tuple[tuple[bytes, str], ...] | None) -> Choice:
+        k = np.frombuffer(taps, self.request.kernel_dtype).reshape(self.request.kernel_shape)
+        return _ways.choose(self, k, known=[np.frombuffer(*factor) for factor in known] if known else None)
+
+    @cached_property
+    def tiling(self) -> Blocks | None:
+        """How the spectral method would cut the operation into blocks."""
+        return _ways.blocks(self)
 
     def kernel_of(self, k: Array) -> Array:
         """The taps of one kernel with its convolved axes in the order of the array's."""
@@ -190,12 +198,10 @@ class Recipe:
     def _bound(
         self, a: Array, k: Array, out: Array, compute: str, store: str, way: Way, keep: bool
     ) -> _core.Correlation:
-        if way.method == "separable":  # `k` holds its factors, whose steps the core knows
-            types = _parts(a.dtype, k.dtype, out.dtype)
-            none = (0,) * len(self.request.kernel_axes)
-            return self.correlation(a.strides, none, out.strides, types, compute, store, way, keep)
         types = _parts(a.dtype, k.dtype, out.dtype)
-        return self.correlation(a.strides, k.strides, out.strides, types, compute, store, way, keep)
+        # Of the separable method `k` holds the factors, whose steps the core knows.
+        steps = (0,) * len(self.request.kernel_axes) if way.method == "separable" else k.strides
+        return self.correlation(a.strides, steps, out.strides, types, compute, store, way, keep)
 
     # -- running ---------------------------------------------------------------------------------------------
 
@@ -346,13 +352,14 @@ def nan_error(name: str, where: tuple[int, ...]) -> Exception:
     )
 
 
+@lru_cache(maxsize=_tuning.CACHED_CALLS)
 def _parts(a: DType, k: DType, out: DType) -> tuple[str, str, str]:
     return _dtype.part(a).name, _dtype.part(k).name, _dtype.part(out).name
 
 
 def _raw(array: Array) -> Array:
     """bfloat16 has no buffer protocol; its bits have."""
-    return array.view(np.uint16) if array.dtype.name == "bfloat16" else array
+    return array.view(np.uint16) if array.dtype.kind == "V" else array
 
 
 def _touches(out: Array, *others: Array) -> bool:

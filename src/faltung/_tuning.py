@@ -41,8 +41,8 @@ SEPARABLE_BYTES = 3 << 19
 # the type that computes.
 SEPARABLE_SECONDS = 3e-6
 SEPARABLE_TAP = {
-    4: {"pass": 2.1e-10, "tap": 1.16e-11, "store": 0.0},
-    8: {"pass": 3.6e-10, "tap": 2.7e-11, "store": 0.0},
+    4: {"pass": 2.3e-10, "tap": 1.14e-11, "store": 0.0},
+    8: {"pass": 3.9e-10, "tap": 2.64e-11, "store": 0.0},
 }
 
 # Spectral, seconds of one thread a point of a complex block (forward, multiply, inverse): a constant, a part

@@ -7,7 +7,6 @@ but for the separable method, which depends on the taps.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from math import ceil, prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, _tuning
-from ._dtype import DType, integer_range, is_integer
+from ._dtype import integer_range, is_integer
 from ._errors import FaltungValueError
 from ._factor import Factors, split, take
 from ._precision import error_units
@@ -72,16 +71,13 @@ def choose(how: Recipe, k: Array, keep: bool = False, known: Known = None) -> Ch
         The method asked for cannot compute this, or not to the precision.
     """
     asked = how.request.method
-    if not how.size:
+    if asked in ("direct", "reference"):
+        return Choice(plain(how, asked), keep=keep)
+    if not how.size or not how.spec:  # nothing to choose
         return Choice(plain(how, "direct"), keep=keep)
     if asked == "auto":
         return _fastest(how, k, known)._replace(keep=keep)
-    if asked == "separable":
-        found = separable(how, k, known)
-    elif asked == "spectral":
-        found = spectral(how, k)
-    else:
-        return Choice(plain(how, asked), keep=keep)
+    found = separable(how, k, known) if asked == "separable" else spectral(how, k)
     if isinstance(found, Refusal):
         raise FaltungValueError(f"`method` (={asked!r}) {found.reason}; use 'auto' or 'direct'.")
     return found._replace(keep=keep)
@@ -89,16 +85,12 @@ def choose(how: Recipe, k: Array, keep: bool = False, known: Known = None) -> Ch
 
 def _fastest(how: Recipe, k: Array, known: Known) -> Choice:
     best = Choice(plain(how, "direct"))
-    if best.way.seconds < _tuning.SHORT_SECONDS or not how.spec:
+    if best.way.seconds < _tuning.SHORT_SECONDS:
         return best
     other = spectral(how, k)
     if isinstance(other, Choice) and other.way.seconds < best.way.seconds:
         best = other
-    if (
-        how.needs_kernel
-        and may_separate(how)
-        and separable_seconds(how, 1) < best.way.seconds - _tuning.SPLIT_SECONDS
-    ):
+    if how.needs_kernel and _may_gain(how, best.way.seconds):
         factored = separable(how, k, known)
         if isinstance(factored, Choice) and factored.way.seconds < best.way.seconds:
             best = factored
@@ -112,9 +104,7 @@ def needs_kernel(how: Recipe) -> bool:
         return asked == "separable" or (asked == "spectral" and how.exact)
     if how.direct_seconds < _tuning.CHOICE_SECONDS or not how.spec:
         return False
-    return how.exact or (
-        may_separate(how) and separable_seconds(how, 1) < how.direct_seconds - _tuning.SPLIT_SECONDS
-    )
+    return how.exact or _may_gain(how, how.direct_seconds)
 
 
 def candidates(how: Recipe, k: Array, known: Known = None) -> tuple[Choice | Refusal, ...]:
@@ -135,9 +125,11 @@ def plain(how: Recipe, method: str) -> Way:
 # -- separable -----------------------------------------------------------------------------------------------
 
 
-def may_separate(how: Recipe) -> bool:
-    """Whether the separable method computes this at all, and could save anything."""
-    return bool(how.spec) and _why_not_separable(how) is None and sum(n > 1 for n in how.lengths) > 1
+def _may_gain(how: Recipe, seconds: float) -> bool:
+    """Whether the separable method could, for the best of kernels, win more than a look at them costs."""
+    if sum(n > 1 for n in how.lengths) < 2 or _why_not_separable(how):
+        return False
+    return separable_seconds(how, 1) < seconds - _tuning.SPLIT_SECONDS
 
 
 def separable(how: Recipe, k: Array, known: Known = None) -> Choice | Refusal:
@@ -146,7 +138,8 @@ def separable(how: Recipe, k: Array, known: Known = None) -> Choice | Refusal:
     if reason:
         return Refusal("separable", reason)
     kernel = how.kernel_of(k)
-    factors = (known and _take(how, kernel, known)) or _split(how, kernel)
+    factors = known and _take(how, kernel, known)
+    factors = factors or split(kernel, _unit(how), MAX_TERMS, tolerance=TOLERANCE)
     if factors is None:
         shape = "x".join(map(str, kernel.shape))
         return Refusal(
@@ -198,18 +191,6 @@ def _take(how: Recipe, kernel: Array, known: Sequence[Array]) -> Factors | None:
     return take(kernel, [known[axes.index(axis)] for axis in sorted(how.request.axes)], _unit(how))
 
 
-def _split(how: Recipe, kernel: Array) -> Factors | None:
-    unit = _unit(how)
-    if kernel.nbytes <= _tuning.KEPT_KERNEL_BYTES:
-        return _split_content(kernel.tobytes(), kernel.dtype, kernel.shape, unit)
-    return split(kernel, unit, MAX_TERMS, tolerance=TOLERANCE)
-
-
-@lru_cache(maxsize=256)
-def _split_content(taps: bytes, dtype: DType, shape: tuple[int, ...], unit: float) -> Factors | None:
-    return split(np.frombuffer(taps, dtype).reshape(shape), unit, MAX_TERMS, tolerance=TOLERANCE)
-
-
 def _keeps(how: Recipe, factors: Factors) -> bool:
     """Chains along every axis, the rounding of the factors, and their error, against the promise."""
     chains = sum(min(n, 256) + ceil(n / 256) + 1 for n in how.lengths)
@@ -219,7 +200,7 @@ def _keeps(how: Recipe, factors: Factors) -> bool:
 
 def _exact_compute(how: Recipe, factors: Factors) -> str | None:
     """The type in which no sum of products of whole factors is ever rounded."""
-    if factors.error or any((factor % 1).any() for term in factors.terms for factor in term):
+    if factors.error or not factors.whole:
         return None
     total = sum(prod(float(np.abs(factor).sum()) for factor in term) for term in factors.terms)
     largest = total * _largest_sample(how)
@@ -238,7 +219,7 @@ def _largest_sample(how: Recipe) -> float:
 
 def spectral(how: Recipe, k: Array) -> Choice | Refusal:
     """The spectral method; its time holds the spectrum's, also for plans: they take the method of calls."""
-    tiling = blocks(how)
+    tiling = how.tiling
     if tiling is None:
         return Refusal("spectral", "finds no block that fits in memory")
     double = spectral_double(how)

@@ -236,7 +236,7 @@ def denoise(
 ) -> Any:
     r"""Average noise away by a kernel of your choice, scaled to a sum of 1 so that the brightness stays.
 
-    White noise of standard deviation s becomes noise of :math:`s \\sqrt{\\sum k^2}`; details that are finer
+    White noise of standard deviation s becomes noise of :math:`s \sqrt{\sum k^2}`; details that are finer
     than the kernel go with it.
 
     Parameters
