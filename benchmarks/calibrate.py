@@ -85,13 +85,13 @@ SEPARABLE_GRID = [
 
 
 def separable(item: int) -> tuple[list[float], float]:
-    """Seconds a sample for every pass, every tap of a pass, and the store."""
+    """Seconds an output for every pass and every tap of it."""
     samples = []
     for shape, size in SEPARABLE_GRID:
         k = np.ones(size, DTYPES[item])
         took = seconds(planned(shape, k, "separable"))
         outputs = float(prod(shape))
-        xs = [outputs * len(size), outputs * sum(size), outputs]
+        xs = [outputs * len(size), outputs * sum(size)]
         samples.append((xs, took - _tuning.CALL_SECONDS - _tuning.SEPARABLE_SECONDS))
     return fit(samples)
 

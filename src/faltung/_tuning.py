@@ -37,13 +37,10 @@ LEAST_SCRATCH = 5 << 19
 DIRECT_BYTES = 3 << 19
 SEPARABLE_BYTES = 3 << 19
 
-# Separable, seconds of one thread a sample: for every pass, every tap of it, and the store; by the bytes of
-# the type that computes.
+# Separable, seconds of one thread an output: for every pass and for every tap of it; by the bytes of the type
+# that computes.
 SEPARABLE_SECONDS = 3e-6
-SEPARABLE_TAP = {
-    4: {"pass": 2.3e-10, "tap": 1.14e-11, "store": 0.0},
-    8: {"pass": 3.9e-10, "tap": 2.64e-11, "store": 0.0},
-}
+SEPARABLE_TAP = {4: (2.3e-10, 1.14e-11), 8: (3.9e-10, 2.64e-11)}
 
 # Spectral, seconds of one thread a point of a complex block (forward, multiply, inverse): a constant, a part
 # for each doubling, and more where the working memory outgrows the cache; by the bytes of a real number in a

@@ -163,11 +163,9 @@ def separable(how: Recipe, k: Array, known: Known = None) -> Choice | Refusal:
 
 def separable_seconds(how: Recipe, terms: int) -> float:
     """Predicted time of the separable method on one thread."""
-    part = how.part_bytes
-    costs = _tuning.SEPARABLE_TAP[part]
+    each, tap = _tuning.SEPARABLE_TAP[how.part_bytes]
     samples = how.size * (2 if how.complex[0] else 1)
-    passes = sum(costs["pass"] + costs["tap"] * n for n in how.lengths if n > 1)
-    work = samples * terms * passes + samples * costs["store"]
+    work = samples * terms * sum(each + tap * n for n in how.lengths if n > 1)
     return _tuning.CALL_SECONDS + _tuning.SEPARABLE_SECONDS + max(work, how.traffic / _tuning.COPY_RATE)
 
 
