@@ -41,12 +41,12 @@ class Columns {
 
   // One row of tiles, `elements` wide, from element x of the lines. Overlapping: the last tile ends where the row ends
   // (elements >= lanes). Else it is padded to whole vectors.
-  void row(const Sums& sums, const T* const* table, int64_t rows, int64_t x, int64_t elements, T* c, int64_t ldc,
-           bool overlap, const NextLines& next) const;
+  void row(const Sums& sums, const T* const* table, int64_t rows, int64_t x, int64_t elements, T* c,
+           int64_t ldc, bool overlap, const NextLines& next) const;
 
  private:
-  void tiles(const ColumnsKernel<T>& kernel, const Sums& sums, const T* const* table, int64_t x, int64_t count, T* c,
-             int64_t ldc, const NextLines& next, int64_t at) const;
+  void tiles(const ColumnsKernel<T>& kernel, const Sums& sums, const T* const* table, int64_t x,
+             int64_t count, T* c, int64_t ldc, const NextLines& next, int64_t at) const;
 
   const ColumnsTable<T>& table_;
 };

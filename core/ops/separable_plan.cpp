@@ -1,8 +1,8 @@
 #include "core/ops/separable_plan.h"
 
 #include <algorithm>
-#include <numeric>
 #include <cstdlib>
+#include <numeric>
 
 #include "core/kernels/separable.h"
 
@@ -11,9 +11,9 @@ namespace {
 
 constexpr int64_t kChain = 256;            // terms a register sums from zero
 constexpr int64_t kRingBytes = 896 << 10;  // rings of a unit: they live in L2
-constexpr int64_t kLeastUnits = 24;        // units that threads share evenly
+constexpr int64_t kLeastUnits = 16;        // units that threads share evenly
 constexpr int64_t kLeastWork = 2 << 20;    // multiply-adds of a unit: 30 microseconds
-constexpr int64_t kMostWork = 64 << 20;    // a unit ends before somebody waits for it
+constexpr int64_t kMostWork = 256 << 20;   // a unit ends before somebody waits for it
 constexpr int64_t kLeastColumns = 64;      // elements of a block
 
 int64_t ceil_div(int64_t a, int64_t b) {
@@ -160,11 +160,10 @@ class Blocking {
     if (!few && work <= kMostWork) return false;
     Stage& g = s_.stages[0];
     const int64_t reach = (g.axis.taps - 1) * g.axis.dilation / g.axis.stride;
-    if (s_.block_columns * s_.roles.group >= 2048) {
-      s_.block_columns = ceil_div(s_.block_columns, 2);
-    } else if (g.block >= 2 * std::max(12 * reach, g.chunk * g.row_classes)) {
+    const int64_t least = std::max(16 * reach, 8 * g.chunk * g.row_classes);
+    if (g.block >= 2 * least) {
       g.block = round_up(ceil_div(g.block, 2), g.chunk * g.row_classes);
-    } else if (s_.block_columns * s_.roles.group >= 1024) {
+    } else if (s_.block_columns * s_.roles.group >= 2048) {
       s_.block_columns = ceil_div(s_.block_columns, 2);
     } else {
       return false;
@@ -247,7 +246,8 @@ SeparableSchedule schedule_separable(const Problem& problem, int terms, const Se
   const int64_t item = kItemSize[int(problem.in)], out_item = kItemSize[int(problem.out)];
   s.line_problem = line_problem(problem, s, compute_size);
   s.line = schedule_stencil(s.line_problem, limits.stencil, compute_size);
-  s.turned = limits.turned && s.line_convolved && line.stride == 1 && s.line.line_step * roles.group <= kLinesSteps;
+  s.turned =
+      limits.turned && s.line_convolved && line.stride == 1 && s.line.line_step * roles.group <= kLinesSteps;
   s.rounding = s.line.blocked_line && !s.turned ? s.line.block : int64_t(limits.stencil.lanes);
   const auto whole_steps = [&](int64_t size, int64_t ConvAxis::*step, int64_t ConvAxis::*count) {
     return std::all_of(s.stages.begin(), s.stages.end(),

@@ -43,8 +43,12 @@ void SeparableCorrelation<T>::result_rows(int64_t row_class, int64_t row, int64_
     if (s_.stages.size() == 1 && s_.line_convolved) {
       const int64_t in_step = s_.roles.line.in_step;
       for (int64_t i = 0; i < tile_rows; ++i) {
-        const int64_t source = (u.begin[0] + row + at + rows + i) * g.axis.stride + (g.axis.taps - 1) * g.axis.dilation - g.axis.pad;
-        next[i] = u.in + std::clamp<int64_t>(source, 0, g.axis.in - 1) * g.axis.in_step + std::clamp<int64_t>(u.columns.begin * s_.roles.line.stride - s_.roles.line.pad, 0, s_.roles.line.in - 1) * in_step;
+        const int64_t source = (u.begin[0] + row + at + rows + i) * g.axis.stride +
+                               (g.axis.taps - 1) * g.axis.dilation - g.axis.pad;
+        next[i] = u.in + std::clamp<int64_t>(source, 0, g.axis.in - 1) * g.axis.in_step +
+                  std::clamp<int64_t>(u.columns.begin * s_.roles.line.stride - s_.roles.line.pad, 0,
+                                      s_.roles.line.in - 1) *
+                      in_step;
       }
       ahead = {next, double(s_.roles.line.stride * in_step) / double(group)};
     }
@@ -70,7 +74,7 @@ void SeparableCorrelation<T>::result_rows(int64_t row_class, int64_t row, int64_
           if (!tame) mend(part, c, ldc, u, weights, w);
         } else {
           columns_.row(ring.sums[0], ring.table + at, tile_rows, x + done * group, n * group, w.tile,
-                               tile_elements_, false, {});
+                       tile_elements_, false, {});
           if (!tame) mend(part, w.tile, tile_elements_, u, weights, w);
           w.reported |=
               store_rows(out + done * s_.roles.line.out_step, row_step, tile_rows, n, w.tile, tile_elements_);

@@ -23,7 +23,8 @@ SeparableCorrelation<T>::SeparableCorrelation(const Problem& problem, int terms,
       convert_(convert_table<T>(isa)),
       s_(schedule_separable(
           problem, terms,
-          {shapes_.limits(), columns_table<T>(isa).kernels[0].rows, lines_table<T>(isa).lanes > 0}, sizeof(T))),
+          {shapes_.limits(), columns_table<T>(isa).kernels[0].rows, lines_table<T>(isa).lanes > 0},
+          sizeof(T))),
       line_(s_, shapes_, convert_, lines_table<T>(isa)) {
   if (s_.direct) return;
   line_.prepare();
