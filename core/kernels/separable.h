@@ -58,6 +58,7 @@ struct ColumnsArgs {
   T* c;           // the first output of the first tile
   int64_t ldc;    // elements between output rows
   bool add;       // to what stands there
+  bool stream;    // past the caches: c and ldc are aligned to a vector
   // Lines that somebody reads next, one for each row, or null: every tile asks the cache for `ahead_step` bytes more of each.
   const char* const* ahead;
   int64_t ahead_step;
@@ -80,10 +81,10 @@ struct ColumnsTable {
 
 }  // namespace faltung
 
-#define FALTUNG_DECLARE_SEPARABLE(isa)                                              \
-  extern "C" const faltung::LinesTable<float> faltung_lines_f32_##isa##_table;      \
-  extern "C" const faltung::LinesTable<double> faltung_lines_f64_##isa##_table;     \
-  extern "C" const faltung::ColumnsTable<float> faltung_columns_f32_##isa##_table;  \
+#define FALTUNG_DECLARE_SEPARABLE(isa)                                             \
+  extern "C" const faltung::LinesTable<float> faltung_lines_f32_##isa##_table;     \
+  extern "C" const faltung::LinesTable<double> faltung_lines_f64_##isa##_table;    \
+  extern "C" const faltung::ColumnsTable<float> faltung_columns_f32_##isa##_table; \
   extern "C" const faltung::ColumnsTable<double> faltung_columns_f64_##isa##_table;
 FALTUNG_DECLARE_SEPARABLE(baseline)
 FALTUNG_DECLARE_SEPARABLE(avx2)

@@ -179,9 +179,9 @@ void lines(const LinesArgs<T>& s) {
 }  // namespace
 }  // namespace faltung
 
-#define FALTUNG_LINES_TABLE(T, B, type, isa)                                                                  \
-  extern "C" const faltung::LinesTable<T> faltung_lines_##type##_##isa##_table = {                            \
-      "lines_" #type "_" #isa,                                                                                \
-      faltung::Vec<T, B>::lanes,                                                                              \
-      &faltung::turn_lines<T, B>,                                                                             \
+#define FALTUNG_LINES_TABLE(T, B, type, isa)                                       \
+  extern "C" const faltung::LinesTable<T> faltung_lines_##type##_##isa##_table = { \
+      "lines_" #type "_" #isa,                                                     \
+      faltung::Vec<T, B>::lanes,                                                   \
+      &faltung::turn_lines<T, B>,                                                  \
       {&faltung::lines<T, B, 1>, &faltung::lines<T, B, 2>, &faltung::lines<T, B, 3>}};

@@ -113,6 +113,7 @@ bool SeparableCorrelation<T>::run_stage(size_t l, const char* plane, T* into, co
   const int64_t size = u.size(l), rows = (size + g.row_classes - 1) / g.row_classes;
   const int64_t slab = u.lines[l] * u.elements;
   bool all_tame = true;
+  const char* next[Columns<T>::kMostRows];
   for (int64_t row = 0; row < rows; row += g.chunk) {
     const int64_t end = std::min(rows, row + g.chunk);
     fetch(l, plane, row, end, u, weights, w);
@@ -130,10 +131,11 @@ bool SeparableCorrelation<T>::run_stage(size_t l, const char* plane, T* into, co
       for (int64_t r = 0, tile_rows = 0; r < n; r += tile_rows) {
         tile_rows = columns_.next(n - r, n, g.least_taps);
         const int64_t at = std::min(r, n - tile_rows);
+        const NextLines ahead = next_lines(l, plane, row + n + at, tile_rows, u, next);
         for (int64_t term = 0; term < s_.terms; ++term)
           columns_.row(ring.sums[size_t(term)], ring.table + at, tile_rows, in_place ? 0 : term * slab,
                        elements, into + (term * size + c + g.row_classes * (row + at)) * slab,
-                       g.row_classes * slab, in_place, {});
+                       g.row_classes * slab, in_place, false, term == 0 ? ahead : NextLines());
       }
     }
   }

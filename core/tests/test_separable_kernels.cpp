@@ -1,6 +1,7 @@
 // Every row of the separable tables is a test of its own: random calls against the formulas in separable.h.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -47,7 +48,8 @@ struct Sum {
 
 // What stands outside the results stays.
 template <class T>
-void check_guards(const Heap<T>& c, const Heap<T>& before, const std::vector<bool>& written, const std::string& where) {
+void check_guards(const Heap<T>& c, const Heap<T>& before, const std::vector<bool>& written,
+                  const std::string& where) {
   for (std::int64_t i = 0; i < c.size(); ++i)
     REQUIRE(written[static_cast<std::size_t>(i)] || c[i] == before[i],
             where + ": wrote beside its results, at " + std::to_string(i - kGuard));
@@ -79,23 +81,32 @@ void test_columns(const ColumnsKernel<T>& k) {
       lines.push_back(samples<T>(random, args.tiles * width));
       table.push_back(lines.back().data() - args.x);
     }
-    const std::vector<const char*> ahead(static_cast<std::size_t>(k.rows), reinterpret_cast<const char*>(&random));
+    const std::vector<const char*> ahead(static_cast<std::size_t>(k.rows),
+                                         reinterpret_cast<const char*>(&random));
     if (random.one_in(2)) args.ahead = ahead.data(), args.ahead_step = random.between(-100, 100);
     args.lines = table.data();
     args.runs = runs.data();
     args.run_count = static_cast<std::int64_t>(runs.size());
-    Heap<T> c = samples<T>(random, (k.rows - 1) * args.ldc + args.tiles * width + 2 * kGuard), before(c.size());
+    args.stream = random.one_in(3);
+    if (args.stream) args.ldc = (args.ldc + k.lanes - 1) / k.lanes * k.lanes;
+    Heap<T> c = samples<T>(random, (k.rows - 1) * args.ldc + args.tiles * width + 2 * kGuard + k.lanes),
+            before(c.size());
     std::copy(c.begin(), c.end(), before.begin());
-    args.c = c.data() + kGuard;
+    // Streamed results are aligned.
+    const auto misplaced =
+        static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(c.data() + kGuard) / sizeof(T)) % k.lanes;
+    const std::int64_t origin = kGuard + (args.stream && misplaced != 0 ? k.lanes - misplaced : 0);
+    args.c = c.data() + origin;
     k.run(args);
     std::vector<bool> written(static_cast<std::size_t>(c.size()));
     for (std::int64_t r = 0; r < k.rows; ++r)
       for (std::int64_t x = 0; x < args.tiles * width; ++x) {
-        const std::int64_t at = kGuard + r * args.ldc + x;
+        const std::int64_t at = origin + r * args.ldc + x;
         Sum sum;
         for (const ColumnsRun<T>& run : runs)
           for (std::int64_t t = 0; t < run.taps; ++t)
-            sum.add(static_cast<long double>(lines[static_cast<std::size_t>(run.line + r + t)][x]) * run.weights[t]);
+            sum.add(static_cast<long double>(lines[static_cast<std::size_t>(run.line + r + t)][x]) *
+                    run.weights[t]);
         if (args.add) sum.add(before[at]);
         written[static_cast<std::size_t>(at)] = true;
         REQUIRE(sum.accepts(c[at]), where + ": row " + std::to_string(r) + ", element " + std::to_string(x));
@@ -156,7 +167,8 @@ template <class T>
 void register_rows(Isa isa) {
   const ColumnsTable<T>& columns = columns_table<T>(isa);
   for (int i = 0; i < columns.count; ++i)
-    registry().push_back({columns.kernels[i].name, [&columns, i] { test_columns(columns.kernels[i]); }, true});
+    registry().push_back(
+        {columns.kernels[i].name, [&columns, i] { test_columns(columns.kernels[i]); }, true});
   const LinesTable<T>& lines = lines_table<T>(isa);
   if (lines.lanes > 0) registry().push_back({lines.name, [&lines] { test_lines(lines); }, true});
 }
@@ -173,7 +185,8 @@ const bool rows_registered = [] {
 template <class T>
 void check_table(Isa isa, const char* type) {
   const ColumnsTable<T>& table = columns_table<T>(isa);
-  CHECK(table.count > 1 && table.kernels[table.count - 1].rows == 1 && table.kernels[table.count - 1].vectors == 1);
+  CHECK(table.count > 1 && table.kernels[table.count - 1].rows == 1 &&
+        table.kernels[table.count - 1].vectors == 1);
   for (int i = 0; i < table.count; ++i) {
     const ColumnsKernel<T>& k = table.kernels[i];
     const std::string name = std::string("columns_") + type + "_" + std::to_string(k.rows) + "x" +
@@ -182,7 +195,8 @@ void check_table(Isa isa, const char* type) {
     REQUIRE(k.lanes == table.kernels[0].lanes && k.rows <= 32, name + " does not fit its table");
     if (i == 0) continue;
     const ColumnsKernel<T>& previous = table.kernels[i - 1];
-    REQUIRE(previous.rows == k.rows ? previous.vectors > k.vectors : previous.rows > k.rows && previous.vectors == 1,
+    REQUIRE(previous.rows == k.rows ? previous.vectors > k.vectors
+                                    : previous.rows > k.rows && previous.vectors == 1,
             name + " is out of order");
   }
 }
