@@ -58,6 +58,7 @@ struct ColumnsArgs {
   T* c;           // the first output of the first tile
   int64_t ldc;    // elements between output rows
   bool add;       // to what stands there
+  bool stream;    // past the caches: c and ldc are aligned to a vector
   // Lines that somebody reads next, one for each row, or null: every tile asks the cache for `ahead_step` bytes more of each.
   const char* const* ahead;
   int64_t ahead_step;

@@ -57,9 +57,13 @@ void columns(const ColumnsArgs<T>& s) {
       for (int v = 0; v < V; ++v) {
         T* to = c + r * s.ldc + v * L;
         if (s.add) acc[r][v] += Vx::load(to);
-        Vx::store(to, acc[r][v]);
+        if (s.stream)
+          Vx::stream(to, acc[r][v]);
+        else
+          Vx::store(to, acc[r][v]);
       }
   }
+  if (s.stream) Vx::fence();
 }
 
 }  // namespace

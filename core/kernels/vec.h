@@ -1,4 +1,4 @@
-// Vector types for the kernel templates: GCC/clang vector extensions, no intrinsics.
+// Vector types for the kernel templates: GCC/clang vector extensions; no intrinsics but for stores past the caches.
 // Included by ISA units only; everything is in an anonymous namespace so that every instantiation has internal linkage.
 #pragma once
 #include <cstdint>
@@ -18,6 +18,32 @@ struct Vec {
 
   static FALTUNG_INLINE type load(const T* p) { return *reinterpret_cast<const loose*>(p); }
   static FALTUNG_INLINE void store(T* p, type v) { *reinterpret_cast<loose*>(p) = v; }
+  // Past the caches, where the machine can; p is aligned to the vector. Others see it after a fence.
+  static FALTUNG_INLINE void stream(T* p, type v) {
+#if defined(__clang__)
+    __builtin_nontemporal_store(v, reinterpret_cast<type*>(p));
+#elif defined(__SSE2__)
+    typedef float f32x4 __attribute__((vector_size(16)));
+    if constexpr (Bytes == 16) __builtin_ia32_movntps(reinterpret_cast<float*>(p), (f32x4)v);
+#if defined(__AVX__)
+    typedef float f32x8 __attribute__((vector_size(32)));
+    if constexpr (Bytes == 32) __builtin_ia32_movntps256(reinterpret_cast<float*>(p), (f32x8)v);
+#endif
+#if defined(__AVX512F__)
+    typedef float f32x16 __attribute__((vector_size(64)));
+    if constexpr (Bytes == 64) __builtin_ia32_movntps512(reinterpret_cast<float*>(p), (f32x16)v);
+#endif
+#else
+    store(p, v);
+#endif
+  }
+  static FALTUNG_INLINE void fence() {
+#if defined(__SSE2__)
+    __builtin_ia32_sfence();
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+  }
   static FALTUNG_INLINE type fill(T s) { return s - type{}; }  // 0 + s would be computed: -0 is not 0 + -0
 };
 

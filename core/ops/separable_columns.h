@@ -19,11 +19,14 @@ using ColumnsCall = std::vector<ColumnsPart>;
 struct NextLines {
   const char* const* lines = nullptr;
   double step = 0;
+  int64_t begin = 0;  // elements behind the start
+  NextLines from(int64_t elements) const { return {lines, step, begin + elements}; }
 };
 
 template <class T>
 class Columns {
  public:
+  static constexpr int kMostRows = 32;
   explicit Columns(const ColumnsTable<T>& table) : table_(table) {}
   int64_t lanes() const { return table_.kernels[0].lanes; }
   const ColumnsKernel<T>& tallest(int64_t least_taps) const;
@@ -40,13 +43,13 @@ class Columns {
   Sums resolve(const std::vector<ColumnsCall>& calls, const T* weights) const;
 
   // One row of tiles, `elements` wide, from element x of the lines. Overlapping: the last tile ends where the row ends
-  // (elements >= lanes). Else it is padded to whole vectors.
+  // (elements >= lanes). Else it is padded to whole vectors. Streaming: whole tiles that are aligned go past the caches.
   void row(const Sums& sums, const T* const* table, int64_t rows, int64_t x, int64_t elements, T* c,
-           int64_t ldc, bool overlap, const NextLines& next) const;
+           int64_t ldc, bool overlap, bool stream, const NextLines& next) const;
 
  private:
   void tiles(const ColumnsKernel<T>& kernel, const Sums& sums, const T* const* table, int64_t x,
-             int64_t count, T* c, int64_t ldc, const NextLines& next, int64_t at) const;
+             int64_t count, T* c, int64_t ldc, bool stream, const NextLines& next, int64_t at) const;
 
   const ColumnsTable<T>& table_;
 };

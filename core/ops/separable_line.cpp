@@ -29,6 +29,8 @@ T sum_of_squares(const T* p, int64_t n) {
 
 template <class T>
 void LinePass<T>::prepare() {
+  const Problem& problem = s_.line_problem;
+  convert_.load[int(problem.in)](problem.fill, {1, problem.parts(), 0, kItemSize[int(problem.in)]}, fill_);
   const int64_t width = s_.line_elements(s_.block_columns);
   layout_ = {};
   layout_.step = s_.line.line_step * s_.roles.group;
@@ -65,25 +67,30 @@ void LinePass<T>::begin(const T* weights, Workspace& w) const {
   }
 }
 
-// What the packer does for elements [begin, end) of a padded line, into a buffer that begins with the first of them. Groups are
-// packed whole, so that a few elements more may be written at the end.
-static void cut(const LinePlan& whole, int64_t group, int64_t begin, int64_t end, LinePlan& part) {
-  part = {};
-  for (LinePlan::Stretch s : whole.stretches) {
-    const int64_t skip = std::clamp<int64_t>((begin - s.at + group - 1) / group, 0, s.groups);
-    const int64_t stop = std::clamp<int64_t>((end - s.at + group - 1) / group, skip, s.groups);
-    if (stop > skip)
-      part.stretches.push_back({s.source + skip * s.step, s.step, stop - skip, s.at + skip * group - begin});
-  }
-  for (const LinePlan::Outside& o : whole.outside)
-    if (o.at >= begin && o.at < end) part.outside.push_back({o.at - begin, o.source, -1});
-  const auto clip = [&](const std::vector<LinePlan::Part>& from, std::vector<LinePlan::Part>& to) {
-    for (const LinePlan::Part& p : from)
-      if (std::max(p.at, begin) < std::min(p.end, end))
-        to.push_back({std::max(p.at, begin) - begin, std::min(p.end, end) - begin});
+// Where elements [begin, end) of a padded line come from, by the plan of the whole line.
+template <class T>
+typename LinePass<T>::End LinePass<T>::end_of(const LinePlan& plan, int64_t begin, int64_t end) const {
+  constexpr int64_t item = int64_t(sizeof(T));
+  const int64_t group = s_.roles.group;
+  End from(size_t(end - begin), kZero);
+  const auto put = [&](int64_t at, int64_t n, auto source) {
+    for (int64_t e = std::max(at, begin); e < std::min(at + n, end); ++e)
+      from[size_t(e - begin)] = source(e - at);
   };
-  clip(whole.constants, part.constants);
-  clip(whole.rests, part.rests);
+  for (const LinePlan::Stretch& s : plan.stretches)
+    put(s.at, s.groups * group, [&](int64_t i) { return s.source / item + i; });
+  for (const LinePlan::Outside& o : plan.outside)
+    put(o.at, group, [&](int64_t i) { return o.source / item + i; });
+  for (const LinePlan::Part& p : plan.constants)
+    put(p.at, p.end - p.at, [&](int64_t i) { return kFill - (p.at + i) % s_.roles.parts; });
+  return from;
+}
+
+template <class T>
+void LinePass<T>::pack_end(const char* source, const End& end, T* into) const {
+  const T* line = reinterpret_cast<const T*>(source);
+  for (const int64_t from : end)
+    *into++ = from >= 0 ? line[from] : from == kZero ? T(0) : fill_[kFill - from];
 }
 
 template <class T>
@@ -104,8 +111,8 @@ void LinePass<T>::aim(Interval columns, Workspace& w) const {
     return;
   }
   w.direct_source = s.source - s.at * int64_t(sizeof(T));
-  cut(w.plan, group, 0, w.direct_begin, w.head);
-  cut(w.plan, group, w.direct_end, layout_.length, w.tail);
+  w.head = end_of(w.plan, 0, w.direct_begin);
+  w.tail = end_of(w.plan, w.direct_end, end);
 }
 
 // Fills the planes with elements [begin, end) of four padded lines, the last of which may be one line several times.
@@ -129,7 +136,7 @@ void LinePass<T>::turn(const char* const* sources, int64_t count, int64_t begin,
 }
 
 template <class T>
-T LinePass<T>::run_turned(const char* const* sources, int64_t count, int64_t columns, T* into, int64_t stride,
+T LinePass<T>::run_turned(const char* const* sources, T* const* into, int64_t count, int64_t columns,
                           int64_t term_stride, Workspace& w) const {
   const int64_t taps = s_.roles.line.taps, step = layout_.step, width = s_.line_elements(columns);
   for (int64_t r = 0; r < count; ++r) {
@@ -137,8 +144,8 @@ T LinePass<T>::run_turned(const char* const* sources, int64_t count, int64_t col
     if (w.direct_end == 0) {
       packer_.pack(sources[r], layout_, w.plan, line);
     } else {
-      packer_.pack(sources[r], layout_, w.head, line);
-      packer_.pack(sources[r], layout_, w.tail, line + w.direct_end);
+      pack_end(sources[r], w.head, line);
+      pack_end(sources[r], w.tail, line + w.direct_end);
     }
   }
   T squares = 0;
@@ -157,7 +164,7 @@ T LinePass<T>::run_turned(const char* const* sources, int64_t count, int64_t col
                           first > 0,
                           &squares};
         for (int64_t r = 0; r < kLines; ++r)
-          args.rows[r] = (r < count ? into + r * stride + term * term_stride : w.spare) + x;
+          args.rows[r] = (r < count ? into[r] + term * term_stride : w.spare) + x;
         turned_.run[step - 1](args);
       }
   }
@@ -165,32 +172,37 @@ T LinePass<T>::run_turned(const char* const* sources, int64_t count, int64_t col
 }
 
 template <class T>
-T LinePass<T>::run(const char* const* sources, int64_t count, int64_t columns, T* into, int64_t stride,
+T LinePass<T>::run(const char* const* sources, T* const* into, int64_t count, int64_t columns,
                    int64_t term_stride, Workspace& w) const {
-  if (s_.turned) return run_turned(sources, count, columns, into, stride, term_stride, w);
+  if (s_.turned) return run_turned(sources, into, count, columns, term_stride, w);
   const int64_t elements = s_.line_elements(columns);
   for (int64_t i = 0; i < count; ++i) packer_.pack(sources[i], layout_, w.plan, w.lines + i * layout_.length);
-  if (!s_.line_convolved) {
-    for (int64_t term = 0; term < s_.terms; ++term)
-      std::memcpy(into + term * term_stride, w.lines, size_t(elements) * sizeof(T));
-  } else if (s_.line.blocked_line) {
-    const int64_t entries = table_entries();
-    for (int64_t i = 0; i < entries; ++i) w.table[i] = w.lines + i * s_.line.block;
-    for (int64_t term = 0; term < s_.terms; ++term)
-      w.sweepers[size_t(term)].blocked_line(w.table, layout_, 0, elements, into + term * term_stride, false);
-  } else {
-    for (int64_t i = 0; i < count; ++i) w.table[i] = w.lines + i * layout_.length;
-    for (int64_t done = 0, rows = 0; done < count; done += rows) {
-      rows = shapes_.next(count - done, count - done, false);
-      for (int64_t term = 0; term < s_.terms; ++term)
-        w.sweepers[size_t(term)].row(w.table + done, layout_, rows, 0, elements,
-                                     into + done * stride + term * term_stride, stride, false, {});
+  for (int64_t term = 0; term < s_.terms; ++term) {
+    const int64_t move = term * term_stride;
+    if (!s_.line_convolved) {
+      std::memcpy(into[0] + move, w.lines, size_t(elements) * sizeof(T));
+    } else if (s_.line.blocked_line) {
+      const int64_t entries = table_entries();
+      for (int64_t i = 0; i < entries; ++i) w.table[i] = w.lines + i * s_.line.block;
+      w.sweepers[size_t(term)].blocked_line(w.table, layout_, 0, elements, into[0] + move, false);
+    } else {
+      for (int64_t i = 0; i < count; ++i) w.table[i] = w.lines + i * layout_.length;
+      for (int64_t done = 0, rows = 0; done < count; done += rows) {
+        // Rows of a tile stand at equal distances, which the end of a ring breaks.
+        int64_t even = std::min<int64_t>(count - done, 2);
+        while (done + even < count &&
+               into[done + even] - into[done + even - 1] == into[done + 1] - into[done])
+          ++even;
+        rows = shapes_.next(even, even, false);
+        w.sweepers[size_t(term)].row(w.table + done, layout_, rows, 0, elements, into[done] + move,
+                                     rows > 1 ? into[done + 1] - into[done] : 0, false, {});
+      }
     }
   }
   T squares = 0;
   for (int64_t i = 0; i < count; ++i)
     for (int64_t term = 0; term < s_.terms; ++term)
-      squares += sum_of_squares(into + i * stride + term * term_stride, elements);
+      squares += sum_of_squares(into[i] + term * term_stride, elements);
   return squares;
 }
 

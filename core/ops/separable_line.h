@@ -18,10 +18,18 @@ class LinePass {
  public:
   LinePass(const SeparableSchedule& schedule, const Shapes<T>& shapes, const ConvertTable<T>& convert,
            const LinesTable<T>& lines)
-      : s_(schedule), shapes_(shapes), turned_(lines), packer_(s_.line_problem, s_.line, convert) {}
+      : s_(schedule),
+        shapes_(shapes),
+        turned_(lines),
+        convert_(convert),
+        packer_(s_.line_problem, s_.line, convert) {}
 
   // After the schedule is there.
   void prepare();
+
+  // Where the elements of one end of a padded line come from: elements from the line's start, a part of the constant, zero.
+  using End = std::vector<int64_t>;
+  static constexpr int64_t kFill = -1, kZero = -3;
 
   // What one thread needs.
   struct Workspace {
@@ -29,7 +37,8 @@ class LinePass {
     T* planes = nullptr;        // of turned lines
     T* spare = nullptr;         // the result of a line that nobody asked for
     const T** table = nullptr;  // of lines, or of a blocked line
-    LinePlan plan, head, tail;
+    LinePlan plan;
+    End head, tail;
     int64_t direct_begin = 0,
             direct_end = 0;     // elements of the padded line that the array itself holds, whole vectors
     int64_t direct_source = 0;  // bytes from a line's start to where its element 0 would be
@@ -53,25 +62,30 @@ class LinePass {
   void aim(Interval columns, Workspace& w) const;
 
   // How many lines one call takes.
+  static constexpr int64_t kMost = 32;
   int64_t most() const { return lines_; }
-  // Lines of `columns` columns from `sources` into rows `stride` elements apart; the results of the terms stand `term_stride`
-  // apart. A result is padded to whole vectors. Returns the sum of the results' squares.
-  T run(const char* const* sources, int64_t count, int64_t columns, T* into, int64_t stride,
-        int64_t term_stride, Workspace& w) const;
+  // Lines of `columns` columns from `sources`; the results of the terms stand `term_stride` elements apart. A result is padded
+  // to whole vectors. Returns the sum of the results' squares.
+  T run(const char* const* sources, T* const* into, int64_t count, int64_t columns, int64_t term_stride,
+        Workspace& w) const;
 
   // One line, packed: for those who look at samples.
   void pack(const char* source, Workspace& w) const { packer_.pack(source, layout_, w.plan, w.lines); }
   int64_t packed_elements() const { return layout_.length; }
 
  private:
-  T run_turned(const char* const* sources, int64_t count, int64_t columns, T* into, int64_t stride,
+  End end_of(const LinePlan& plan, int64_t begin, int64_t end) const;
+  void pack_end(const char* source, const End& end, T* into) const;
+  T run_turned(const char* const* sources, T* const* into, int64_t count, int64_t columns,
                int64_t term_stride, Workspace& w) const;
   void turn(const char* const* sources, int64_t count, int64_t begin, int64_t end, Workspace& w) const;
 
   const SeparableSchedule& s_;
   const Shapes<T>& shapes_;
   const LinesTable<T>& turned_;
+  const ConvertTable<T>& convert_;
   LinePacker<T> packer_;
+  T fill_[2];
   Layout layout_;
   int64_t lines_ = 1;
   int64_t plane_ = 0, span_ = 0;  // elements of a plane; results that are made from one filling of the planes

@@ -8,12 +8,13 @@
 namespace faltung {
 namespace {
 
-constexpr int64_t kChain = 256;            // terms a register sums from zero
-constexpr int64_t kRingBytes = 896 << 10;  // rings of a unit: they live in L2
-constexpr int64_t kLeastUnits = 24;        // units that threads share evenly
-constexpr int64_t kLeastWork = 2 << 20;    // multiply-adds of a unit: 30 microseconds
-constexpr int64_t kMostWork = 64 << 20;    // a unit ends before somebody waits for it
-constexpr int64_t kLeastColumns = 64;      // elements of a block
+constexpr int64_t kChain = 256;             // terms a register sums from zero
+constexpr int64_t kRingBytes = 896 << 10;   // rings of a unit: they live in L2
+constexpr int64_t kLeastUnits = 16;         // units that threads share evenly
+constexpr int64_t kLeastWork = 2 << 20;     // multiply-adds of a unit: 30 microseconds
+constexpr int64_t kMostWork = 256 << 20;    // a unit ends before somebody waits for it
+constexpr int64_t kStreamBytes = 48 << 20;  // results from here on go past the caches
+constexpr int64_t kLeastColumns = 64;       // elements of a block
 
 int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -156,11 +157,10 @@ class Blocking {
     if (!few && work <= kMostWork) return false;
     Stage& g = s_.stages[0];
     const int64_t reach = (g.axis.taps - 1) * g.axis.dilation / g.axis.stride;
-    if (s_.block_columns * s_.roles.group >= 2048) {
-      s_.block_columns = ceil_div(s_.block_columns, 2);
-    } else if (g.block >= 2 * std::max(12 * reach, g.chunk * g.row_classes)) {
+    const int64_t least = std::max(16 * reach, 8 * g.chunk * g.row_classes);
+    if (g.block >= 2 * least) {
       g.block = round_up(ceil_div(g.block, 2), g.chunk * g.row_classes);
-    } else if (s_.block_columns * s_.roles.group >= 1024) {
+    } else if (s_.block_columns * s_.roles.group >= 2048) {
       s_.block_columns = ceil_div(s_.block_columns, 2);
     } else {
       return false;
@@ -260,6 +260,7 @@ SeparableSchedule schedule_separable(const Problem& problem, int terms, const Se
                    (line.out == 1 || line.out_step == roles.group * out_item) &&
                    roles.contiguous(roles.out_inner, out_item) &&
                    whole_steps(out_item, &ConvAxis::out_step, &ConvAxis::out);
+  s.stream = s.out_in_place && problem.outputs() * problem.parts() * out_item >= kStreamBytes;
   s.items = 1;
   for (const BatchAxis& b : roles.batch) s.items *= b.size;
 

@@ -58,6 +58,7 @@ struct SeparableSchedule {
   bool turned;            // the line pass takes four lines at once
   bool line_in_place;     // and reads them where they are
   bool out_in_place;
+  bool stream;  // the result is so large that no cache keeps it
 
   int64_t column_blocks, items, units;
   int64_t line_elements(int64_t columns) const {

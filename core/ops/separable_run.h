@@ -33,6 +33,8 @@ class SeparableCorrelation final : public Correlation {
              Workspace& w) const;
   bool fill_table(size_t l, const char* plane, int64_t row_class, int64_t row, int64_t rows, const Unit& u,
                   const Weights& weights, Ring& ring) const;
+  NextLines next_lines(size_t l, const char* plane, int64_t row, int64_t rows, const Unit& u,
+                       const char** next) const;
   void result_rows(int64_t row_class, int64_t row, int64_t rows, bool tame, const Unit& u,
                    const Weights& weights, Workspace& w) const;
   void fill_constant(size_t l, const Weights& weights, const Unit& u, Ring& ring) const;

@@ -4,6 +4,29 @@
 #include "core/ops/separable_run.h"
 
 namespace faltung {
+namespace {
+
+// Goes over `count` positions of a stage, `step` apart: for each the sample it stands for (-1: the constant), its slot in the
+// ring and the key that the slot then holds.
+template <class F>
+void visit(const Stage& g, int64_t position, int64_t step, int64_t count, F f) {
+  int64_t key = position / g.gcd, slot = key % g.slots;
+  const int64_t keys = step / g.gcd, slots = keys % g.slots;
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t at = position - g.axis.pad;
+    if (at < 0 || at >= g.axis.in) at = boundary_index(at, g.axis.in, g.axis.boundary);
+    if (g.by_source)
+      f(i, at, at, at);
+    else
+      f(i, at, slot, key);
+    position += step;
+    key += keys;
+    slot += slots;
+    if (slot >= g.slots) slot -= g.slots;
+  }
+}
+
+}  // namespace
 
 // Makes the slots that outputs [row, end) of every class need and the ring does not hold.
 template <class T>
@@ -18,16 +41,16 @@ void SeparableCorrelation<T>::fetch(size_t l, const char* plane, int64_t row, in
     const int64_t first = u.begin[l] + c + g.row_classes * row;
     const int64_t n = std::min(end - row, (u.end[l] - first + g.row_classes - 1) / g.row_classes);
     if (n <= 0) break;
-    for (int64_t p = 0; p < g.kernel_classes; ++p)
-      for (int64_t i = 0; i < n + g.class_taps[size_t(p)] - 1; ++i) {
-        const int64_t position = (first + g.row_classes * i) * g.axis.stride + p * g.axis.dilation;
-        const int64_t at = boundary_index(position - g.axis.pad, g.axis.in, g.axis.boundary);
-        if (at < 0) continue;
-        const int64_t key = g.by_source ? at : position / g.gcd, place = key % g.slots;
-        if (ring.holds[size_t(place)] == key) continue;
-        ring.holds[size_t(place)] = key;
-        ring.missing.push_back({place, at});
-      }
+    for (int64_t p = 0; p < g.kernel_classes; ++p) {
+      // What earlier rows needed is still there.
+      const int64_t held = row == 0 ? 0 : g.class_taps[size_t(p)] - 1, step = g.row_classes * g.axis.stride;
+      visit(g, first * g.axis.stride + p * g.axis.dilation + held * step, step,
+            n + g.class_taps[size_t(p)] - 1 - held, [&](int64_t, int64_t at, int64_t slot, int64_t key) {
+              if (at < 0 || ring.holds[size_t(slot)] == key) return;
+              ring.holds[size_t(slot)] = key;
+              ring.missing.push_back({slot, at});
+            });
+    }
   }
   const int64_t slab = u.lines[l] * u.elements, stride = s_.terms * slab;
   if (!last) {
@@ -36,16 +59,18 @@ void SeparableCorrelation<T>::fetch(size_t l, const char* plane, int64_t row, in
           run_stage(l + 1, plane + m.source * g.axis.in_step, ring.slots + m.slot * stride, u, weights, w);
     return;
   }
-  // Lines go in groups of neighbouring slots.
-  const char* sources[32];
-  for (size_t i = 0; i < ring.missing.size();) {
-    int64_t n = 0;
-    const int64_t first = ring.missing[i].slot;
-    while (n < line_.most() && i < ring.missing.size() && ring.missing[i].slot == first + n)
-      sources[n++] = plane + ring.missing[i++].source * g.axis.in_step;
-    const T squares =
-        line_.run(sources, n, u.columns.size(), ring.slots + first * stride, stride, slab, w.line);
-    std::fill_n(ring.tame.begin() + first, n, squares < weights.squares);
+  const char* sources[LinePass<T>::kMost];
+  T* into[LinePass<T>::kMost];
+  for (size_t begin = 0; begin < ring.missing.size();) {
+    const size_t n = std::min(ring.missing.size() - begin, size_t(line_.most()));
+    for (size_t i = 0; i < n; ++i) {
+      sources[i] = plane + ring.missing[begin + i].source * g.axis.in_step;
+      into[i] = ring.slots + ring.missing[begin + i].slot * stride;
+    }
+    const T squares = line_.run(sources, into, int64_t(n), u.columns.size(), slab, w.line);
+    for (size_t i = 0; i < n; ++i)
+      ring.tame[size_t(ring.missing[begin + i].slot)] = squares < weights.squares;
+    begin += n;
   }
 }
 
@@ -56,27 +81,24 @@ bool SeparableCorrelation<T>::fill_table(size_t l, const char* plane, int64_t ro
                                          Ring& ring) const {
   const Stage& g = s_.stages[l];
   const bool in_place = s_.in_place && l + 1 == s_.stages.size();
-  const int64_t slab = u.lines[l] * u.elements;
+  const int64_t slab = u.lines[l] * u.elements, stride = s_.terms * slab, terms = g.panels / g.kernel_classes;
   const int64_t first = (u.begin[l] + row_class + g.row_classes * row) * g.axis.stride;
-  const int64_t terms = g.panels / g.kernel_classes;
   bool tame = !in_place;
-  for (int64_t p = 0; p < g.kernel_classes; ++p)
-    for (int64_t i = 0; i < rows + g.class_taps[size_t(p)] - 1; ++i) {
-      const int64_t position = first + g.row_classes * g.axis.stride * i + p * g.axis.dilation;
-      const int64_t at = boundary_index(position - g.axis.pad, g.axis.in, g.axis.boundary);
-      const T* line = ring.constant;
-      if (at < 0) {
-        tame &= weights.tame_constants;
-      } else if (in_place) {
-        line = reinterpret_cast<const T*>(plane + at * g.axis.in_step) + u.columns.begin * s_.roles.group;
-      } else {
-        const int64_t slot = (g.by_source ? at : position / g.gcd) % g.slots;
-        line = ring.slots + slot * s_.terms * slab;
-        tame &= bool(ring.tame[size_t(slot)]);
-      }
-      for (int64_t term = 0; term < terms; ++term)
-        ring.table[(term * g.kernel_classes + p) * g.panel_stride + i] = line + term * slab;
-    }
+  for (int64_t p = 0; p < g.kernel_classes; ++p) {
+    const T** table = ring.table + p * g.panel_stride;
+    visit(g, first + p * g.axis.dilation, g.row_classes * g.axis.stride, rows + g.class_taps[size_t(p)] - 1,
+          [&](int64_t i, int64_t at, int64_t slot, int64_t) {
+            if (at < 0)
+              table[i] = ring.constant, tame &= weights.tame_constants;
+            else if (in_place)
+              table[i] =
+                  reinterpret_cast<const T*>(plane + at * g.axis.in_step) + u.columns.begin * s_.roles.group;
+            else
+              table[i] = ring.slots + slot * stride, tame &= bool(ring.tame[size_t(slot)]);
+            for (int64_t term = 1; term < terms; ++term)
+              table[term * g.kernel_classes * g.panel_stride + i] = table[i] + term * slab;
+          });
+  }
   return tame;
 }
 
@@ -91,6 +113,7 @@ bool SeparableCorrelation<T>::run_stage(size_t l, const char* plane, T* into, co
   const int64_t size = u.size(l), rows = (size + g.row_classes - 1) / g.row_classes;
   const int64_t slab = u.lines[l] * u.elements;
   bool all_tame = true;
+  const char* next[Columns<T>::kMostRows];
   for (int64_t row = 0; row < rows; row += g.chunk) {
     const int64_t end = std::min(rows, row + g.chunk);
     fetch(l, plane, row, end, u, weights, w);
@@ -108,10 +131,11 @@ bool SeparableCorrelation<T>::run_stage(size_t l, const char* plane, T* into, co
       for (int64_t r = 0, tile_rows = 0; r < n; r += tile_rows) {
         tile_rows = columns_.next(n - r, n, g.least_taps);
         const int64_t at = std::min(r, n - tile_rows);
+        const NextLines ahead = next_lines(l, plane, row + n + at, tile_rows, u, next);
         for (int64_t term = 0; term < s_.terms; ++term)
           columns_.row(ring.sums[size_t(term)], ring.table + at, tile_rows, in_place ? 0 : term * slab,
                        elements, into + (term * size + c + g.row_classes * (row + at)) * slab,
-                       g.row_classes * slab, in_place, {});
+                       g.row_classes * slab, in_place, false, term == 0 ? ahead : NextLines());
       }
     }
   }

@@ -39,6 +39,7 @@ struct SpectralWorkspace {
   std::vector<StripHalf> halves;
   std::vector<const char*> rows, panel_rows;
   std::vector<char*> targets;
+  std::vector<int64_t> indices;
 };
 
 struct SpectralArrays {

@@ -46,20 +46,30 @@ class RowReader {
   // n samples from position `first` of the axis; `line` is where its sample 0 is, null for a line of the constant.
   void read(const char* line, int64_t first, int64_t n, T* dst) const {
     while (n > 0) {
-      AxisRun run = line ? axis_run(first, axis_.in, axis_.boundary) : AxisRun{-1, 0, n};
-      run.length = std::min(run.length, n);
-      if (run.source < 0) {
-        repeat(fill_, run.length, dst);
-      } else if (run.step == 0) {
-        T sample[2];
-        load(line + run.source * axis_.in_step, 0, 1, sample);
-        repeat(sample, run.length, dst);
-      } else {
-        load(line + run.source * axis_.in_step, run.step * axis_.in_step, run.length, dst);
-      }
+      const AxisRun run = run_at(first, n);
+      read_run(line, run, dst);
       first += run.length;
       n -= run.length;
       dst += run.length * parts_;
+    }
+  }
+
+  // What stands at `first`, and how far, at most n samples.
+  AxisRun run_at(int64_t first, int64_t n) const {
+    AxisRun run = axis_run(first, axis_.in, axis_.boundary);
+    run.length = std::min(run.length, n);
+    return run;
+  }
+
+  void read_run(const char* line, const AxisRun& run, T* dst) const {
+    if (!line || run.source < 0) {
+      repeat(fill_, run.length, dst);
+    } else if (run.step == 0) {
+      T sample[2];
+      load(line + run.source * axis_.in_step, 0, 1, sample);
+      repeat(sample, run.length, dst);
+    } else {
+      load(line + run.source * axis_.in_step, run.step * axis_.in_step, run.length, dst);
     }
   }
 

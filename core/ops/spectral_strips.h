@@ -65,7 +65,7 @@ class SpectralStrips final : public SpectralEngine<T> {
 
   // ---- spectral_strips_load.cpp ----
   void place(int64_t unit, int64_t kernel, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const;
-  const char* line_of(const BlockItem& item, int64_t y, const char* in) const;
+  void set_lines(int64_t s, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const;
   void set_rows(int64_t s, SpectralWorkspace<T>& w) const;
   bool reads_in_place(int64_t s, int64_t x, const SpectralWorkspace<T>& w) const;
   bool none_needed(int64_t x, const SpectralWorkspace<T>& w) const;

@@ -23,30 +23,37 @@ void SpectralStrips<T>::place(int64_t unit, int64_t kernel, const SpectralArrays
     slot.present = item < b_.grid.items();
     if (!slot.present) continue;
     b_.grid.locate(kernel, item, slot.item);
-    const char** lines = w.lines.data() + s * rows_;
-    for (int64_t y = 0; y < rows_; ++y)
-      lines[y] = folded_ && y > 0 ? lines[0] : line_of(slot.item, y, arrays.in);
+    set_lines(s, arrays, w);
     if (take_) set_rows(s, w);
   }
 }
 
-// Sample 0 of the line that row y reads; null: the constant.
+// Sample 0 of the line that each row reads; null: the constant.
 template <class T>
-const char* SpectralStrips<T>::line_of(const BlockItem& item, int64_t y, const char* in) const {
-  const char* line = in + item.in;
-  bool constant = false;
-  for (size_t a = b_.grid.axes.size() - 1; a-- > 0;) {
+void SpectralStrips<T>::set_lines(int64_t s, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const {
+  const BlockItem& item = w.slots[size_t(s)].item;
+  const char** lines = w.lines.data() + s * rows_;
+  lines[0] = arrays.in + item.in;
+  if (folded_) return std::fill(lines, lines + rows_, lines[0]);
+  int64_t rows = 1;
+  for (size_t a = 0; a + 1 < b_.grid.axes.size(); ++a) {
     const BlockAxis& x = b_.grid.axes[a];
-    const int64_t position = y % x.points;
-    y /= x.points;
-    if (position >= item.spans[a].needed) return &kNothing;
-    const int64_t i = boundary_index(item.spans[a].window + position, x.axis.in, x.axis.boundary);
-    if (i < 0)
-      constant = true;
-    else
-      line += i * x.axis.in_step;
+    const BlockSpan& span = item.spans[a];
+    w.indices.resize(size_t(x.points));
+    for (int64_t i = 0; i < x.points; ++i)
+      w.indices[size_t(i)] = boundary_index(span.window + i, x.axis.in, x.axis.boundary);
+    // From the rows of the axes before, last first, each in place of the first of its own.
+    for (int64_t y = rows; y-- > 0;) {
+      const char* line = lines[y];
+      for (int64_t i = x.points; i-- > 0;) {
+        const int64_t from = w.indices[size_t(i)];
+        lines[y * x.points + i] = line == &kNothing || i >= span.needed ? &kNothing
+                                  : !line || from < 0                   ? nullptr
+                                                                        : line + from * x.axis.in_step;
+      }
+    }
+    rows *= x.points;
   }
-  return constant ? nullptr : line;
 }
 
 // Where column 0 of every row would be in the array, or in a row that stands for it.
@@ -190,15 +197,32 @@ void SpectralStrips<T>::fill_panel(int64_t s, int64_t x, SpectralWorkspace<T>& w
   while (h.panel_end < columns_ && h.panel_end - x < panel_width() && !reads_in_place(s, h.panel_end, w));
   const int64_t n = h.panel_end - x;
   const BlockSpan& span = w.slots[size_t(s)].item.spans.back();
-  for (int64_t y = 0; y < rows_; ++y) {
-    const char* line = w.lines[size_t(s * rows_ + y)];
-    const int64_t before = folded_ ? y * columns_ : 0;
-    const int64_t usable =
-        line == &kNothing ? 0 : std::clamp<int64_t>(std::min(span.needed - before, columns_) - x, 0, n);
-    T* row = reinterpret_cast<T*>(const_cast<char*>(w.panel_rows[size_t(s * rows_ + y)]));
-    if (usable > 0) reader_.read(line, span.window + before + x, usable, row);
-    std::fill(row + usable * parts_, row + n * parts_, T(0));
+  const auto row_of = [&](int64_t y) {
+    return reinterpret_cast<T*>(const_cast<char*>(w.panel_rows[size_t(s * rows_ + y)]));
+  };
+  if (folded_) {
+    for (int64_t y = 0; y < rows_; ++y) {
+      const int64_t before = y * columns_;
+      const int64_t usable = std::clamp<int64_t>(std::min(span.needed - before, columns_) - x, 0, n);
+      reader_.read(w.lines[size_t(s * rows_ + y)], span.window + before + x, usable, row_of(y));
+      std::fill(row_of(y) + usable * parts_, row_of(y) + n * parts_, T(0));
+    }
+    return;
   }
+  const int64_t usable = std::clamp<int64_t>(std::min(span.needed, columns_) - x, 0, n);
+  for (int64_t c = 0; c < usable;) {
+    const AxisRun run = reader_.run_at(span.window + x + c, usable - c);
+    for (int64_t y = 0; y < rows_; ++y) {
+      const char* line = w.lines[size_t(s * rows_ + y)];
+      if (line == &kNothing)
+        std::fill_n(row_of(y) + c * parts_, run.length * parts_, T(0));
+      else
+        reader_.read_run(line, run, row_of(y) + c * parts_);
+    }
+    c += run.length;
+  }
+  for (int64_t y = 0; y < rows_ && usable < n; ++y)
+    std::fill(row_of(y) + usable * parts_, row_of(y) + n * parts_, T(0));
 }
 
 template class SpectralStrips<float>;

@@ -41,22 +41,25 @@ void SpectralStrips<T>::aim(int64_t s, const SpectralArrays& arrays, SpectralWor
   const BlockItem& item = w.slots[size_t(s)].item;
   char* out = arrays.out + item.out;
   for (size_t a = 0; a < axes.size(); ++a) out += item.spans[a].first * axes[a].axis.out_step;
-  for (int64_t y = 0; y < rows_; ++y) {
-    char* to = out;
-    int64_t rest = y;
-    for (size_t a = axes.size() - 1; a-- > 0 && !folded_ && to;) {
-      const int64_t j = rest % axes[a].points, stride = axes[a].axis.stride;
-      rest /= axes[a].points;
-      if (j >= item.spans[a].results || j % stride != 0)
-        to = nullptr;
-      else
-        to += j / stride * axes[a].axis.out_step;
+  char** targets = w.targets.data() + s * rows_;
+  if (folded_) {
+    for (int64_t y = 0; y < rows_; ++y)
+      targets[y] =
+          y * columns_ >= item.spans.back().results ? nullptr : out + (give_ ? y * columns_ * out_size_ : 0);
+    return;
+  }
+  targets[0] = out;
+  int64_t rows = 1;
+  for (size_t a = 0; a + 1 < axes.size(); ++a) {
+    // From the rows of the axes before, last first, each in place of the first of its own.
+    const int64_t points = axes[a].points, stride = axes[a].axis.stride, step = axes[a].axis.out_step;
+    for (int64_t y = rows; y-- > 0;) {
+      char* to = targets[y];
+      for (int64_t j = points; j-- > 0;)
+        targets[y * points + j] =
+            to && j < item.spans[a].results && j % stride == 0 ? to + j / stride * step : nullptr;
     }
-    if (folded_ && y * columns_ >= item.spans.back().results)
-      to = nullptr;
-    else if (folded_ && give_)
-      to += y * columns_ * out_size_;
-    w.targets[size_t(s * rows_ + y)] = to;
+    rows *= points;
   }
 }
 

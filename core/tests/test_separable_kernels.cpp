@@ -1,6 +1,7 @@
 // Every row of the separable tables is a test of its own: random calls against the formulas in separable.h.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <type_traits>
@@ -86,15 +87,21 @@ void test_columns(const ColumnsKernel<T>& k) {
     args.lines = table.data();
     args.runs = runs.data();
     args.run_count = static_cast<std::int64_t>(runs.size());
-    Heap<T> c = samples<T>(random, (k.rows - 1) * args.ldc + args.tiles * width + 2 * kGuard),
+    args.stream = random.one_in(3);
+    if (args.stream) args.ldc = (args.ldc + k.lanes - 1) / k.lanes * k.lanes;
+    Heap<T> c = samples<T>(random, (k.rows - 1) * args.ldc + args.tiles * width + 2 * kGuard + k.lanes),
             before(c.size());
     std::copy(c.begin(), c.end(), before.begin());
-    args.c = c.data() + kGuard;
+    // Streamed results are aligned.
+    const auto misplaced =
+        static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(c.data() + kGuard) / sizeof(T)) % k.lanes;
+    const std::int64_t origin = kGuard + (args.stream && misplaced != 0 ? k.lanes - misplaced : 0);
+    args.c = c.data() + origin;
     k.run(args);
     std::vector<bool> written(static_cast<std::size_t>(c.size()));
     for (std::int64_t r = 0; r < k.rows; ++r)
       for (std::int64_t x = 0; x < args.tiles * width; ++x) {
-        const std::int64_t at = kGuard + r * args.ldc + x;
+        const std::int64_t at = origin + r * args.ldc + x;
         Sum sum;
         for (const ColumnsRun<T>& run : runs)
           for (std::int64_t t = 0; t < run.taps; ++t)
