@@ -6,6 +6,7 @@ namespace faltung::bindings {
 
 void bind_machine(nanobind::module_& m);
 void bind_correlation(nanobind::module_& m);
+void bind_layer(nanobind::module_& m);
 void bind_call_cache(nanobind::module_& m);
 
 }  // namespace faltung::bindings

@@ -7,29 +7,12 @@
 #include <cstring>
 
 #include "bindings/bindings.h"
-#include "bindings/gil.h"
+#include "bindings/pointer.h"
 
 namespace nb = nanobind;
 
 namespace faltung::bindings {
 namespace {
-
-// A pointer into an object with the buffer protocol, held for one call.
-class Pointer {
- public:
-  Pointer(nb::handle object, bool writable) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, writable ? PyBUF_STRIDES | PyBUF_WRITABLE : PyBUF_STRIDES) !=
-        0)
-      throw nb::python_error();
-  }
-  ~Pointer() { PyBuffer_Release(&view_); }
-  Pointer(const Pointer&) = delete;
-  Pointer& operator=(const Pointer&) = delete;
-  char* get() const { return static_cast<char*>(view_.buf); }
-
- private:
-  Py_buffer view_;
-};
 
 using AxisTuple =
     std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int, int64_t, int64_t, int64_t, int64_t>;
@@ -49,12 +32,6 @@ class Definition final : public Correlation {
   Problem problem_;
   Summary summary_;
 };
-
-// Asked by the calling thread while it works: did Ctrl-C arrive?
-bool interrupted(void*) {
-  GilAcquired acquire;
-  return PyErr_CheckSignals() != 0;
-}
 
 void construct(PyCorrelation* self, const std::vector<AxisTuple>& axes, const std::vector<BatchTuple>& batch,
                int in, int kernel, int out, int compute, bool complex_samples, bool complex_kernel,

@@ -1,0 +1,120 @@
+#include "bindings/layer.h"
+
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+
+#include "bindings/bindings.h"
+#include "bindings/pointer.h"
+
+namespace nb = nanobind;
+
+namespace faltung::bindings {
+namespace {
+
+using AxisTuple =
+    std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int, int64_t, int64_t, int64_t, int64_t>;
+using Sizes = std::tuple<int64_t, int64_t, int64_t, int64_t>;
+using Steps = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>;
+using Types = std::tuple<int, int, int, int>;
+using Function = std::tuple<int, double, double>;
+enum LayerMethod { kReference, kGemm, kDepthwise, kGrouped, kPlanes, kSpectral };
+
+void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& axes, const Steps& steps,
+               const Types& types, bool complex_numbers, int store, bool bias, bool residual,
+               const Function& activation, int64_t in_zero, const std::vector<int64_t>& weight_zero,
+               int64_t weight_offset, int method) {
+  LayerProblem p;
+  std::tie(p.batch, p.groups, p.in_channels, p.out_channels) = sizes;
+  for (const auto& [in, out, taps, stride, dilation, pad, boundary, in_step, weight_step, out_step,
+                    residual_step] : axes)
+    p.axes.push_back({in, out, taps, stride, dilation, pad, Boundary(boundary), in_step, weight_step,
+                      out_step, residual_step});
+  std::tie(p.in_batch_step, p.in_channel_step, p.weight_out_step, p.weight_in_step, p.out_batch_step,
+           p.out_channel_step, p.residual_batch_step, p.residual_channel_step) = steps;
+  const auto [in, weight, out, compute] = types;
+  p.in = DType(in), p.weight = DType(weight), p.out = DType(out), p.compute = Compute(compute);
+  p.complex_numbers = complex_numbers;
+  p.store = Store(store);
+  p.bias = bias;
+  p.residual = residual;
+  const auto [name, lo, hi] = activation;
+  p.activation = Activation(name), p.lo = lo, p.hi = hi;
+  p.in_zero = in_zero;
+  p.weight_zero = weight_zero;
+  std::unique_ptr<Layer> plan;
+  switch (LayerMethod(method)) {
+    case kReference:
+      plan = plan_layer_reference(p);
+      break;
+    default:
+      throw std::invalid_argument("unknown method");
+  }
+  new (self) PyLayer{std::move(plan), weight_offset};
+}
+
+PyPacked* pack(const PyLayer& self, nb::handle weights, int threads) {
+  const Pointer w(weights, false);
+  auto packed = std::make_unique<PyPacked>();
+  packed->memory.reserve(size_t(self.plan->packed_bytes()));
+  {
+    GilReleased nogil;
+    self.plan->pack(w.get() + self.weight_offset, packed->memory.data(),
+                    threads > 0 ? threads : num_threads());
+  }
+  return packed.release();
+}
+
+bool run(const PyLayer& self, nb::handle in, const PyPacked& packed, nb::handle bias, nb::handle residual,
+         nb::handle out, int threads, bool release) {
+  const Pointer x(in, false), b(bias, false), r(residual, false), y(out, true);
+  return run_layer(self, {x.get(), packed.memory.data(), b.get(), r.get(), y.get()}, threads, release);
+}
+
+nb::dict summary(const PyLayer& self) {
+  const LayerSummary& s = self.plan->summary();
+  nb::dict d;
+  d["kernel"] = s.kernel;
+  d["tile"] = nb::make_tuple(s.tile_positions, s.tile_channels);
+  d["strip"] = s.strip;
+  d["chunk"] = s.chunk;
+  d["splits"] = s.splits;
+  d["units"] = s.units;
+  d["scratch_bytes"] = s.scratch;
+  d["shared_bytes"] = s.shared;
+  d["weight_bytes"] = self.plan->packed_bytes();
+  d["packs_input"] = s.packs_input;
+  d["turns_output"] = s.turns_output;
+  return d;
+}
+
+}  // namespace
+
+bool run_layer(const PyLayer& self, const LayerArrays& arrays, int threads, bool release) {
+  if (!release) return self.plan->run(arrays, 1, {}).reported;
+  Outcome outcome;
+  {
+    GilReleased nogil;
+    outcome = self.plan->run(arrays, threads > 0 ? threads : num_threads(), {&interrupted, nullptr});
+  }
+  if (PyErr_Occurred()) throw nb::python_error();
+  return outcome.reported;
+}
+
+void bind_layer(nb::module_& m) {
+  nb::class_<PyPacked>(m, "PackedWeights", "Weights as a planned layer wants them.")
+      .def_prop_ro("nbytes", [](const PyPacked& self) { return self.memory.size(); });
+  nb::class_<PyLayer>(m, "Layer", "A planned layer: fixed shapes and strides, any arrays.")
+      .def("__init__", &construct, nb::arg("sizes"), nb::arg("axes"), nb::arg("steps"), nb::arg("types"),
+           nb::arg("complex_numbers"), nb::arg("store"), nb::arg("bias"), nb::arg("residual"),
+           nb::arg("activation"), nb::arg("in_zero"), nb::arg("weight_zero"), nb::arg("weight_offset"),
+           nb::arg("method"))
+      .def("pack", &pack, nb::arg("weights"), nb::arg("threads"))
+      .def("run", &run, nb::arg("x"), nb::arg("packed"), nb::arg("bias").none(), nb::arg("residual").none(),
+           nb::arg("out"), nb::arg("threads"), nb::arg("release"))
+      .def("summary", &summary);
+}
+
+}  // namespace faltung::bindings

@@ -1,0 +1,27 @@
+// A planned layer and prepared weights as Python holds them.
+#pragma once
+#include <nanobind/nanobind.h>
+
+#include <memory>
+
+#include "core/base/memory.h"
+#include "core/ops/layer.h"
+
+namespace faltung::bindings {
+
+struct PyLayer {
+  std::unique_ptr<Layer> plan;
+  int64_t
+      weight_offset;  // bytes from the weights' first element to tap 0: a flipped kernel starts at the far end
+};
+
+// What Layer::pack made; belongs to plans of the same problem.
+struct PyPacked {
+  Scratch memory;
+};
+
+// Runs on the memory of arrays; null where there is no bias or residual. True when a value had to be reported (see Store).
+// With `release` the GIL is free meanwhile and Ctrl-C is heard; `threads` 0 stands for the setting.
+bool run_layer(const PyLayer& self, const LayerArrays& arrays, int threads, bool release);
+
+}  // namespace faltung::bindings
