@@ -9,43 +9,14 @@
 #include <type_traits>
 
 #include "core/base/float_env.h"
+#include "core/base/lease.h"
 
 namespace faltung {
 namespace {
 
-constexpr size_t kKeptScratch = 1 << 20;  // bytes a thread keeps between calls
-
 size_t aligned(size_t bytes) {
   return (bytes + 63) / 64 * 64;
 }
-
-// The thread's own scratch, or a fresh one where it is in use (a poll may call back into the library).
-class ScratchLease {
- public:
-  explicit ScratchLease(size_t bytes) : own_(!busy_) {
-    if (own_) busy_ = true;
-    Scratch& s = own_ ? kept_ : fresh_;
-    s.reserve(bytes);
-    data_ = static_cast<char*>(s.data());
-  }
-  ~ScratchLease() {
-    if (!own_) return;
-    busy_ = false;
-    if (kept_.size() > kKeptScratch) kept_ = Scratch();
-  }
-  ScratchLease(const ScratchLease&) = delete;
-  ScratchLease& operator=(const ScratchLease&) = delete;
-  char* data() const { return data_; }
-
- private:
-  static thread_local Scratch kept_;
-  static thread_local bool busy_;
-  Scratch fresh_;
-  bool own_;
-  char* data_;
-};
-thread_local Scratch ScratchLease::kept_;
-thread_local bool ScratchLease::busy_ = false;
 
 }  // namespace
 
