@@ -51,7 +51,7 @@ class LayerRecipe:
         self.out_dtype = request.out_dtype
         self.size = prod(self.out_shape)
         spec = request.spec
-        self.spec_terms = prod(spec.kernel_size) * (spec.in_channels // spec.groups)
+        self.terms = prod(spec.kernel_size) * (spec.in_channels // spec.groups)
         self.layer = lru_cache(maxsize=64)(self._layer)
 
     @cached_property
@@ -69,7 +69,7 @@ class LayerRecipe:
     @property
     def products(self) -> int:
         """Real multiplications of one run."""
-        return self.size * self.spec_terms * (4 if self.request.complex else 1)
+        return self.size * self.terms * (4 if self.request.complex else 1)
 
     # -- what the core is told -------------------------------------------------------------------------------
 
@@ -98,13 +98,13 @@ class LayerRecipe:
             for i in range(spec.rank)
         ]  # fmt: skip
         offset = sum(step * (n - 1) for step, n in zip(w_taps, spec.kernel_size, strict=True))
-        types = [CODES[part(dtype).name] for dtype in (r.dtype, r.weight_dtype, r.out_dtype)]
+        x_type, w_type, y_type = (CODES[part(t).name] for t in (r.dtype, r.weight_dtype, r.out_dtype))
         return _core.Layer(
             (r.batch, spec.groups, spec.in_channels, spec.out_channels), axes,
             (x.item, x.channel, w_out, w_in, y.item, y.channel, z.item, z.channel),
-            (*types, _COMPUTE[compute]), r.complex, _STORE[store], spec.bias, residual_strides is not None,
-            r.activation.told, r.x_zero_point, list(r.w_zero_point), offset if spec.flip else 0,
-            METHOD_CODES[method],
+            (x_type, w_type, y_type, _COMPUTE[compute]), r.complex, _STORE[store], spec.bias,
+            residual_strides is not None, r.activation.told, r.x_zero_point, list(r.w_zero_point),
+            offset if spec.flip else 0, METHOD_CODES[method],
         )  # fmt: skip
 
     def _steps(self, strides: Strides) -> _Steps:
@@ -229,10 +229,13 @@ class LayerRecipe:
 
     def _saturated(self, data: Data, workers: int | None) -> Array:
         """The results clipped to the range of their type, by the definition."""
-        x, w, b, residual = (np.ascontiguousarray(a) if a is not None else None for a in data)
-        layer = self.usual("reference", "wide", residual is not None, "saturate")
+        assert data.x is not None and data.w is not None
+        layer = self.usual("reference", "wide", data.residual is not None, "saturate")
+        packed = layer.pack(np.ascontiguousarray(data.w), 1)
+        b, residual = (None if a is None else np.ascontiguousarray(a) for a in (data.b, data.residual))
         y = np.empty(self.out_shape, self.out_dtype)
-        layer.run(x, layer.pack(w, 1), b, residual, y, *self._threads(workers, _ways.reference(self)))
+        threads = self._threads(workers, _ways.reference(self))
+        layer.run(np.ascontiguousarray(data.x), packed, b, residual, y, *threads)
         return y
 
     def _threads(self, workers: int | None, way: Way) -> tuple[int, bool]:
