@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
-from faltung import _core
 from faltung._explain import Cells, Details, Explanation, time_cell
 
 from . import _ways
@@ -103,19 +101,13 @@ def _promise(how: LayerRecipe, way: Way) -> str:
 
 def _extra(how: LayerRecipe, method: str) -> int:
     """Prepared weights, what a call shares, and what one thread needs."""
-    told = _summary(how, method)
+    told = how.summary(method)
     return told["weight_bytes"] + told["shared_bytes"] + told["scratch_bytes"] if told else 0
-
-
-def _summary(how: LayerRecipe, method: str) -> _core.LayerSummary | None:
-    if not how.size:
-        return None
-    return how.usual(method, how.compute).summary()
 
 
 def _details(how: LayerRecipe, taken: Way, measured: Mapping[str, float] | None) -> Details:
     """How the way that was taken runs."""
-    told = _summary(how, taken.method)
+    told = how.summary(taken.method)
     if told is None:
         return ()
     moved = _ways.traffic(how)
@@ -133,7 +125,7 @@ def _details(how: LayerRecipe, taken: Way, measured: Mapping[str, float] | None)
     peak = _ways.ceiling(how)
     shares = f"{operations / taken.seconds / peak:.0%} of {peak / 1e9:.0f} GFLOP/s a thread, predicted"
     if measured and taken.method in measured:
-        rate, real = operations / measured[taken.method], _measured_ceiling(how.compute == "f64")
+        rate, real = operations / measured[taken.method], _ways.measured_ceiling(how.compute == "f64")
         shares += (
             f"; {rate / 1e9:.1f} GFLOP/s measured, {rate / real:.0%} of the {real / 1e9:.0f} of one thread"
         )
@@ -147,11 +139,6 @@ def _details(how: LayerRecipe, taken: Way, measured: Mapping[str, float] | None)
         ("share of the ceiling", shares),
         *details,
     )
-
-
-@lru_cache(maxsize=2)
-def _measured_ceiling(double: bool) -> float:
-    return _core.fma_ceiling(double, 0.05)
 
 
 def _short(steps: tuple[int, ...]) -> str:

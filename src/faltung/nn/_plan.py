@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from faltung import _core
 from faltung._dtype import DType, as_dtype
 from faltung._errors import FaltungTypeError, FaltungValueError, with_shapes
 from faltung._explain import Explanation
@@ -25,11 +24,12 @@ from faltung._typing import Boundary
 
 from ._activation import ActivationLike
 from ._bound import error_bound
+from ._calls import LayerCache, cache
 from ._describe import check_types, described
 from ._explain import explain, title
 from ._integers import Data
 from ._operands import bias_of, residual_of
-from ._recipe import LayerRecipe, recipe
+from ._recipe import CoreLayer, LayerRecipe, PackedWeights, recipe
 from ._request import LayerRequest
 from ._typing import ZeroPoints
 from ._ways import Way, candidates
@@ -148,8 +148,8 @@ class LayerPlan:
     _measured: Mapping[str, float] | None  # seconds by method, where they were measured
     _way: Way
     _known: Data  # what stays the same from call to call
-    _packed: dict[_core.Layer, _core.PackedWeights]
-    _calls: _core.LayerCache
+    _packed: dict[CoreLayer, PackedWeights]
+    _calls: LayerCache
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class LayerPlan:
         set_once("_way", how.way)
         set_once("_known", Data(w=self._weights, b=self._bias))
         set_once("_packed", {})
-        set_once("_calls", _core.LayerCache(np.ndarray, np.empty, _KEPT))
+        set_once("_calls", cache(_KEPT))
         usual = how.bound(
             self._data(np.empty(request.in_shape, request.dtype)), None, workers, how.way, self._known
         )
@@ -235,7 +235,7 @@ class LayerPlan:
     def _data(self, x: Array, residual: Array | None = None) -> Data:
         return Data(x, self._weights, self._bias, residual)
 
-    def _prepared(self, layer: _core.Layer) -> _core.PackedWeights:
+    def _prepared(self, layer: CoreLayer) -> PackedWeights:
         """The weights as a layer of the core wants them."""
         found = self._packed.get(layer)
         if found is None:

@@ -27,7 +27,9 @@ from ._ways import Way
 
 Array: TypeAlias = NDArray[Any]
 Strides: TypeAlias = tuple[int, ...]
-Packer: TypeAlias = Callable[["_core.Layer"], "_core.PackedWeights"]
+CoreLayer: TypeAlias = CoreLayer
+PackedWeights: TypeAlias = _core.PackedWeights
+Packer: TypeAlias = Callable[[CoreLayer], PackedWeights]
 
 _COMPUTE = {"f32": 0, "f64": 1, "u64": 2, "wide": 3}
 _STORE = {"cast": 0, "fits": 1, "raise": 2, "saturate": 3, "wrap": 4}
@@ -37,7 +39,7 @@ METHOD_CODES = {"reference": 0, "gemm": 1, "depthwise": 2, "grouped": 3, "planes
 class Bound(NamedTuple):
     """What repeats a call on arrays of the same shapes, strides and types."""
 
-    layer: _core.Layer
+    layer: CoreLayer
     threads: int
     release: bool
 
@@ -82,7 +84,7 @@ class LayerRecipe:
         compute: str,
         store: str,
         method: str,
-    ) -> _core.Layer:
+    ) -> CoreLayer:
         """A layer of the core for these strides in bytes."""
         r, spec = self.request, self.request.spec
         first = r.layout == "channels_first"
@@ -113,9 +115,7 @@ class LayerRecipe:
             return _Steps(item, inner[0], inner[1:])
         return _Steps(item, inner[-1], inner[:-1])
 
-    def usual(
-        self, method: str, compute: str, residual: bool = False, store: str | None = None
-    ) -> _core.Layer:
+    def usual(self, method: str, compute: str, residual: bool = False, store: str | None = None) -> CoreLayer:
         """The layer for C-contiguous arrays.
 
         Raises
@@ -129,6 +129,10 @@ class LayerRecipe:
             contiguous(r.in_shape, r.dtype.itemsize), contiguous(r.weight_shape, r.weight_dtype.itemsize),
             out, out if residual else None, compute, store or ("fits" if r.exact else "cast"), method,
         )  # fmt: skip
+
+    def summary(self, method: str) -> _core.LayerSummary | None:
+        """What the core tells of a method on contiguous arrays."""
+        return self.usual(method, self.compute).summary() if self.size else None
 
     def bound(
         self, data: Data, out: Array | None, workers: int | None, way: Way, known: Data
@@ -156,7 +160,7 @@ class LayerRecipe:
 
     def _bind(
         self, x: Array, w: Array, residual: Array | None, out: Array, exact: Exact, way: Way
-    ) -> _core.Layer:
+    ) -> CoreLayer:
         over = residual.strides if residual is not None else None
         return self.layer(x.strides, w.strides, out.strides, over, exact.compute, exact.store, way.method)
 
@@ -206,7 +210,7 @@ class LayerRecipe:
             return out
         return result
 
-    def _plain(self, residual: bool, exact: Exact, way: Way) -> _core.Layer:
+    def _plain(self, residual: bool, exact: Exact, way: Way) -> CoreLayer:
         try:
             return self.usual(way.method, exact.compute, residual, exact.store)
         except ValueError:

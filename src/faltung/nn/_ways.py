@@ -6,6 +6,7 @@ choice, and with it every bit of a result, depends on neither strides nor thread
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -86,6 +87,12 @@ def traffic(how: LayerRecipe) -> int:
 def ceiling(how: LayerRecipe) -> float:
     """Operations a second of multiply-adds on one thread, in the type that sums."""
     return _tuning.LAYER_CEILING[8 if how.compute == "f64" else 4] * LANES[_core.isa()] / LANES["avx512"]
+
+
+@lru_cache(maxsize=2)
+def measured_ceiling(double: bool) -> float:
+    """The same, measured here and now."""
+    return _core.fma_ceiling(double, 0.05)
 
 
 def _seconds(how: LayerRecipe, method: str) -> float:
