@@ -67,5 +67,13 @@ template <>
 const SpectralTable<double>& spectral_table<double>(Isa isa) {
   FALTUNG_PICK(spectral_f64)
 }
+template <>
+const GemmTable<float>& gemm_table<float>(Isa isa) {
+  FALTUNG_PICK(gemm_f32)
+}
+template <>
+const GemmTable<double>& gemm_table<double>(Isa isa) {
+  FALTUNG_PICK(gemm_f64)
+}
 
 }  // namespace faltung

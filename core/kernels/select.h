@@ -4,6 +4,7 @@
 
 #include "core/base/cpu.h"
 #include "core/kernels/convert.h"
+#include "core/kernels/gemm.h"
 #include "core/kernels/separable.h"
 #include "core/kernels/spectral.h"
 #include "core/kernels/stencil.h"
@@ -20,5 +21,7 @@ template <class T>
 const ColumnsTable<T>& columns_table(Isa isa);
 template <class T>
 const SpectralTable<T>& spectral_table(Isa isa);
+template <class T>
+const GemmTable<T>& gemm_table(Isa isa);
 
 }  // namespace faltung
