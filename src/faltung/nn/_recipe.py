@@ -27,7 +27,7 @@ from ._ways import Way
 
 Array: TypeAlias = NDArray[Any]
 Strides: TypeAlias = tuple[int, ...]
-CoreLayer: TypeAlias = CoreLayer
+CoreLayer: TypeAlias = _core.Layer
 PackedWeights: TypeAlias = _core.PackedWeights
 Packer: TypeAlias = Callable[[CoreLayer], PackedWeights]
 
