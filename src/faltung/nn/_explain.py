@@ -47,7 +47,7 @@ def explain(how: LayerRecipe, taken: Way, measured: Mapping[str, float] | None) 
         seconds = measured.get(found.method) if measured else None
         chosen = found.method == taken.method
         reason = _why(how, measured) if chosen else _why_not(found, taken, measured)
-        extra = _extra(how, found.method)
+        extra = _extra(how, found)
         rows.append(
             LayerCandidate(found.method, found.seconds, seconds, extra, _promise(how, found), reason, chosen)
         )
@@ -99,15 +99,15 @@ def _promise(how: LayerRecipe, way: Way) -> str:
     return "highest"
 
 
-def _extra(how: LayerRecipe, method: str) -> int:
+def _extra(how: LayerRecipe, way: Way) -> int:
     """Prepared weights, what a call shares, and what one thread needs."""
-    told = how.summary(method)
+    told = how.summary(way)
     return told["weight_bytes"] + told["shared_bytes"] + told["scratch_bytes"] if told else 0
 
 
 def _details(how: LayerRecipe, taken: Way, measured: Mapping[str, float] | None) -> Details:
     """How the way that was taken runs."""
-    told = how.summary(taken.method)
+    told = how.summary(taken)
     if told is None:
         return ()
     moved = _ways.traffic(how)
@@ -122,10 +122,10 @@ def _details(how: LayerRecipe, taken: Way, measured: Mapping[str, float] | None)
     inputs = "packed strip by strip into cache" if told["packs_input"] else "read in place"
     outputs = ", tiles are turned at the store" if told["turns_output"] else ""
     parts = "1 part" if told["splits"] == 1 else f"{told['splits']} parts, added as a fixed tree"
-    peak = _ways.ceiling(how)
+    peak = _ways.ceiling(taken.compute)
     shares = f"{operations / taken.seconds / peak:.0%} of {peak / 1e9:.0f} GFLOP/s a thread, predicted"
     if measured and taken.method in measured:
-        rate, real = operations / measured[taken.method], _ways.measured_ceiling(how.compute == "f64")
+        rate, real = operations / measured[taken.method], _ways.measured_ceiling(taken.compute == "f64")
         shares += (
             f"; {rate / 1e9:.1f} GFLOP/s measured, {rate / real:.0%} of the {real / 1e9:.0f} of one thread"
         )

@@ -130,9 +130,9 @@ class LayerRecipe:
             out, out if residual else None, compute, store or ("fits" if r.exact else "cast"), method,
         )  # fmt: skip
 
-    def summary(self, method: str) -> _core.LayerSummary | None:
-        """What the core tells of a method on contiguous arrays."""
-        return self.usual(method, self.compute).summary() if self.size else None
+    def summary(self, way: Way) -> _core.LayerSummary | None:
+        """What the core tells of a way on contiguous arrays."""
+        return self.usual(way.method, way.compute).summary() if self.size else None
 
     def bound(
         self, data: Data, out: Array | None, workers: int | None, way: Way, known: Data
@@ -221,7 +221,9 @@ class LayerRecipe:
         if not self.request.exact:
             return Exact(self.compute, "cast")
         found = choose_exact(self, data, residual)
-        return found._replace(compute="wide") if way.method == "reference" else found
+        if way.method == "reference":
+            return found._replace(compute="wide")
+        return found._replace(compute="f64") if (found.compute, way.compute) == ("f32", "f64") else found
 
     def _reference(self, way: Way) -> Way:
         if self.request.method not in ("auto", "reference"):
