@@ -51,12 +51,14 @@ SpectralStrips<T>::SpectralStrips(const SpectralBasis<T>& basis, int64_t fold)
     row_at_.push_back(at * pair());
   }
   groups_ = (rows_ + lanes_ - 1) / lanes_;
-  // What one strip leaves in the groups stands side by side in the cache.
-  const int64_t page = std::max<int64_t>(1, kPage / (pair() * int64_t(sizeof(T))));
+  // What one strip leaves in the groups stands side by side in the cache, or as near as a quarter more memory allows.
+  int64_t page = std::max<int64_t>(1, kPage / (pair() * int64_t(sizeof(T))));
   // Gaps part runs of columns; a strip must lie inside one.
   gap_ = line_.run() % lanes_ == 0 ? line_.gap() : 0;
-  group_pitch_ = column(columns_ - 1, gap_) / pair() + 1;
-  while (group_pitch_ % page != lanes_ % page) ++group_pitch_;
+  const int64_t least_pitch = column(columns_ - 1, gap_) / pair() + 1;
+  const auto padded = [&] { return least_pitch + ((lanes_ - least_pitch) % page + page) % page; };
+  while (page > 1 && padded() > least_pitch + least_pitch / 4) page /= 2;
+  group_pitch_ = padded();
   if (folded_) fold_tables();
 
   const Problem& p = b_.grid.problem;
