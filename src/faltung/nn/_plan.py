@@ -82,7 +82,7 @@ def plan_conv(
     Returns
     -------
     LayerPlan
-        Call it as `plan(x, residual=None, out=None)`.
+        Call it as `plan(x, out=None, residual=None)`.
 
     Raises
     ------
@@ -187,17 +187,17 @@ class LayerPlan:
     def __reduce__(self) -> tuple[Any, ...]:
         return LayerPlan, (self._recipe.request, self._weights, self._bias, self._workers, self._measured)
 
-    def __call__(self, x: Any, residual: Any = None, out: Any = None) -> Any:
+    def __call__(self, x: Any, out: Any = None, *, residual: Any = None) -> Any:
         """Run on an array of exactly the plan's shape and data type.
 
         Parameters
         ----------
         x : array_like
             The input, of any kind that `conv` takes; a list is converted to the plan's type.
-        residual : array_like, optional
-            Added before the activation; exactly of the result's shape and data type.
         out : array, optional
             Takes the result: exactly its shape and data type.
+        residual : array_like, optional
+            Added before the activation; exactly of the result's shape and data type.
 
         Returns
         -------
@@ -211,12 +211,13 @@ class LayerPlan:
         """A call that was not seen before."""
         how, request = self._recipe, self._recipe.request
         given, weak, restore = to_array("x", x)
-        samples = prepared(in_type(given, request.dtype) if weak else given)
+        samples = in_type(given, request.dtype) if weak else given
         if samples.dtype != request.dtype:
             raise FaltungTypeError(
                 f"`x` (of {samples.dtype}) must have exactly the plan's data type, {request.dtype}; convert "
                 f"it with `.astype({request.dtype.name!r})` or make a plan for {samples.dtype}."
             )
+        samples = prepared(samples)
         self._check_shape(samples)
         added = residual_of(residual, how.out_shape, how.out_dtype)
         target = None if out is None else checked_out(out, how.out_shape, how.out_dtype)
@@ -285,7 +286,7 @@ class LayerPlan:
         return explain(self._recipe, self._way, self._measured)
 
     def error_bound(self, x: ArrayLike, residual: ArrayLike | None = None) -> Array:
-        """The largest error that any output of `plan(x, residual)` may have, output by output.
+        """The largest error that any output of `plan(x, residual=residual)` may have, output by output.
 
         (1.1 min(n, 256) + ceil(n / 256) + 20) u S + t before the activation, with S = sum |x| |w| + |b| +
         |residual|, n the terms of a sum, u the unit roundoff of the type that sums; t = 2^-123 sum (|x| + |w|
