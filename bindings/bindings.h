@@ -8,5 +8,6 @@ void bind_machine(nanobind::module_& m);
 void bind_correlation(nanobind::module_& m);
 void bind_layer(nanobind::module_& m);
 void bind_call_cache(nanobind::module_& m);
+void bind_layer_cache(nanobind::module_& m);
 
 }  // namespace faltung::bindings

@@ -59,11 +59,7 @@ PyPacked* pack(const PyLayer& self, nb::handle weights, int threads) {
   const Pointer w(weights, false);
   auto packed = std::make_unique<PyPacked>();
   packed->memory.reserve(size_t(self.plan->packed_bytes()));
-  {
-    GilReleased nogil;
-    self.plan->pack(w.get() + self.weight_offset, packed->memory.data(),
-                    threads > 0 ? threads : num_threads());
-  }
+  pack_layer(self, w.get(), packed->memory.data(), threads, true);
   return packed.release();
 }
 
@@ -91,6 +87,13 @@ nb::dict summary(const PyLayer& self) {
 }
 
 }  // namespace
+
+void pack_layer(const PyLayer& self, const char* weights, void* packed, int threads, bool release) {
+  const char* first = weights + self.weight_offset;
+  if (!release) return self.plan->pack(first, packed, 1);
+  GilReleased nogil;
+  self.plan->pack(first, packed, threads > 0 ? threads : num_threads());
+}
 
 bool run_layer(const PyLayer& self, const LayerArrays& arrays, int threads, bool release) {
   if (!release) return self.plan->run(arrays, 1, {}).reported;

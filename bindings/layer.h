@@ -20,6 +20,9 @@ struct PyPacked {
   Scratch memory;
 };
 
+// Prepares weights (the first element of the array) into packed_bytes() at a cache line; `threads` and `release` as below.
+void pack_layer(const PyLayer& self, const char* weights, void* packed, int threads, bool release);
+
 // Runs on the memory of arrays; null where there is no bias or residual. True when a value had to be reported (see Store).
 // With `release` the GIL is free meanwhile and Ctrl-C is heard; `threads` 0 stands for the setting.
 bool run_layer(const PyLayer& self, const LayerArrays& arrays, int threads, bool release);

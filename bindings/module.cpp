@@ -8,4 +8,5 @@ NB_MODULE(_core, m) {
   faltung::bindings::bind_correlation(m);
   faltung::bindings::bind_layer(m);
   faltung::bindings::bind_call_cache(m);
+  faltung::bindings::bind_layer_cache(m);
 }

@@ -25,13 +25,15 @@ FALTUNG_INLINE float widen(BFloat h) {
   return as_float(uint32_t(h.bits) << 16);
 }
 
-// Shift the mantissa into place and let one multiplication repair the exponent, subnormals included; Inf and NaN by mask.
+// Shift the mantissa into place and move the exponent; a subnormal is what stands above a power of two. No operand is subnormal
+// as a float: threads of layers treat those as zero. Inf and NaN by mask.
 FALTUNG_INLINE float widen(Half h) {
   const uint32_t sign = uint32_t(h.bits & 0x8000u) << 16;
   const uint32_t rest = uint32_t(h.bits & 0x7fffu) << 13;
   const uint32_t special = (h.bits & 0x7c00u) == 0x7c00u ? 0x7f800000u : 0u;
-  const float scaled = as_float(rest) * 0x1p112f;
-  return as_float(as_bits(scaled) | special | sign);
+  const uint32_t tiny = as_bits(as_float(rest + 0x38800000u) - 0x1p-14f);
+  const uint32_t normal = rest + 0x38000000u;
+  return as_float((rest < 0x00800000u ? tiny : normal) | special | sign);
 }
 
 FALTUNG_INLINE BFloat narrow_bfloat(float f) {

@@ -83,5 +83,13 @@ template <>
 const TurnTable<double>& turn_table<double>(Isa isa) {
   FALTUNG_PICK(turn_f64)
 }
+template <>
+const GemmTable<float>& gemm_table<float>(Isa isa) {
+  FALTUNG_PICK(gemm_f32)
+}
+template <>
+const GemmTable<double>& gemm_table<double>(Isa isa) {
+  FALTUNG_PICK(gemm_f64)
+}
 
 }  // namespace faltung

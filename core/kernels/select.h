@@ -5,6 +5,7 @@
 #include "core/base/cpu.h"
 #include "core/kernels/convert.h"
 #include "core/kernels/epilogue.h"
+#include "core/kernels/gemm.h"
 #include "core/kernels/separable.h"
 #include "core/kernels/spectral.h"
 #include "core/kernels/stencil.h"
@@ -26,5 +27,7 @@ template <class T>
 const EpilogueTable<T>& epilogue_table(Isa isa);
 template <class T>
 const TurnTable<T>& turn_table(Isa isa);
+template <class T>
+const GemmTable<T>& gemm_table(Isa isa);
 
 }  // namespace faltung

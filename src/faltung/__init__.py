@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import filters, kernels
+from . import filters, kernels, nn
 from ._array import convolve, correlate
 from ._calls import clear_cache
 from ._errors import FaltungError
@@ -26,6 +26,7 @@ __all__ = [
     "filters",
     "get_num_threads",
     "kernels",
+    "nn",
     "plan_convolve",
     "plan_correlate",
     "precision",

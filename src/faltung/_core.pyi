@@ -98,3 +98,83 @@ class CallCache:
     ) -> None: ...
     def clear(self) -> None: ...
     def __len__(self) -> int: ...
+
+class LayerSummary(TypedDict):
+    """What `Layer.summary` tells of a plan of the core; no name of the extension."""
+
+    kernel: str
+    tile: tuple[int, int]
+    strip: int
+    chunk: int
+    splits: int
+    units: int
+    scratch_bytes: int
+    shared_bytes: int
+    weight_bytes: int
+    packs_input: bool
+    turns_output: bool
+
+class PackedWeights:
+    """Weights as a planned layer wants them."""
+
+    nbytes: int
+
+class Layer:
+    """A planned layer: fixed shapes and strides, any arrays."""
+
+    def __init__(
+        self,
+        sizes: tuple[int, int, int, int],
+        axes: Sequence[tuple[int, int, int, int, int, int, int, int, int, int, int]],
+        steps: tuple[int, int, int, int, int, int, int, int],
+        types: tuple[int, int, int, int],
+        complex_numbers: bool,
+        store: int,
+        bias: bool,
+        residual: bool,
+        activation: tuple[int, float, float],
+        in_zero: int,
+        weight_zero: Sequence[int],
+        weight_offset: int,
+        method: int,
+    ) -> None: ...
+    def pack(self, weights: NDArray[Any], threads: int) -> PackedWeights: ...
+    def run(
+        self,
+        x: NDArray[Any],
+        packed: PackedWeights,
+        bias: NDArray[Any] | None,
+        residual: NDArray[Any] | None,
+        out: NDArray[Any],
+        threads: int,
+        release: bool,
+    ) -> bool: ...
+    def summary(self) -> LayerSummary: ...
+
+class LayerCache:
+    """Decisions on layers by raw arguments; a plan's hold its weights."""
+
+    def __init__(
+        self, array_type: type[NDArray[Any]], empty: Callable[..., NDArray[Any]], limit: int
+    ) -> None: ...
+    def run(
+        self, x: object, w: object, bias: object, residual: object, out: object, options: tuple[Any, ...]
+    ) -> NDArray[Any] | None: ...
+    def add(
+        self,
+        x: NDArray[Any],
+        w: NDArray[Any] | None,
+        bias: NDArray[Any] | None,
+        residual: NDArray[Any] | None,
+        out: NDArray[Any] | None,
+        options: tuple[Any, ...],
+        layer: Layer,
+        packed: PackedWeights | None,
+        held_bias: NDArray[Any] | None,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        threads: int,
+        release: bool,
+    ) -> None: ...
+    def clear(self) -> None: ...
+    def __len__(self) -> int: ...

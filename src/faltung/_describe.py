@@ -84,10 +84,10 @@ def _describe(
 ) -> tuple[Request, int | None]:
     (flip, mode, boundary, fill_value, axes, anchor, stride, dilation, method, precision, result, overflow,
      nan_policy, min_valid, return_weight, workers) = options  # fmt: skip
-    _check_word("mode", mode, MODES)
-    _check_word("method", method, METHODS)
-    _check_word("overflow", overflow, OVERFLOWS)
-    _check_word("nan_policy", nan_policy, NAN_POLICIES)
+    check_word("mode", mode, MODES)
+    check_word("method", method, METHODS)
+    check_word("overflow", overflow, OVERFLOWS)
+    check_word("nan_policy", nan_policy, NAN_POLICIES)
     a = Sample(check_supported("a", dtype), weak)
     k = Sample(check_supported("k", kernel_dtype), kernel_weak)
     along, kernel_axes = _resolve_axes(axes, shape, taps)
@@ -103,8 +103,8 @@ def _describe(
     padding = tuple(mode_padding(mode, n, d, c, flip) for n, d, c in per_axis)
     if mode == "valid":
         _check_valid(shape, taps, along, sizes, lengths, dilations)
-    words = _resolve_boundary(boundary, rank)
-    weighed = _check_flag("return_weight", return_weight)
+    words = resolve_boundary(boundary, rank)
+    weighed = check_flag("return_weight", return_weight)
     missing = masked or nan_policy == "omit" or weighed
     kind = max(a.kind, k.kind)
     means = missing and result is None and kind <= 1  # means of integers
@@ -134,11 +134,12 @@ def _describe(
         missing=missing,
         double_taps=double_taps,
     )
-    return request, _resolve_workers(workers)
+    return request, resolve_workers(workers)
 
 
-def _check_word(name: str, value: object, words: tuple[str, ...]) -> None:
-    if value not in words:
+def check_word(name: str, value: object, words: tuple[str, ...]) -> None:
+    """An error where `value` is none of the words."""
+    if not isinstance(value, str) or value not in words:
         raise FaltungValueError(f"`{name}` (={value!r}) must be one of {', '.join(map(repr, words))}.")
 
 
@@ -149,13 +150,14 @@ def _check_min_valid(value: object) -> float:
     return share
 
 
-def _check_flag(name: str, value: object) -> bool:
+def check_flag(name: str, value: object) -> bool:
+    """`value`, which must be True or False itself."""
     if value is not True and value is not False:
         raise FaltungTypeError(f"`{name}` (={value!r}) must be True or False.")
     return value
 
 
-def _resolve_workers(workers: object) -> int | None:
+def resolve_workers(workers: object) -> int | None:
     """The threads that a call asks for; None where the setting decides."""
     if workers is None:
         return None
@@ -264,7 +266,8 @@ def _resolve_anchor(anchor: Any, mode: str, lengths: Shape) -> tuple[int | None,
     return anchors
 
 
-def _resolve_boundary(boundary: Any, rank: int) -> tuple[str, ...]:
+def resolve_boundary(boundary: Any, rank: int) -> tuple[str, ...]:
+    """One word for every convolved axis."""
     if isinstance(boundary, str):
         _check_boundary(boundary, boundary)
         return (boundary,) * rank

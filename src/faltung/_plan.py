@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from ._bound import error_bound
 from ._calls import calls, remember
 from ._describe import described_shape
-from ._dtype import DType, Sample, as_dtype
+from ._dtype import DType, as_dtype
 from ._errors import FaltungTypeError, FaltungValueError, with_shapes
 from ._explain import Explanation, explain, title
 from ._kinds import factors_of, to_array
 from ._missing import find_mask, perform
 from ._normalize import PerAxis
-from ._operands import out_array, prepared
+from ._operands import in_type, out_array, prepared
 from ._recipe import Recipe, recipe
 from ._request import Request
 from ._spec import ConvSpec
@@ -232,7 +232,7 @@ class Plan:
         request = self._recipe.request
         a, weak, restore = to_array("x", x, masked=True)
         if weak:
-            a = _in_type(a, request.dtype)
+            a = in_type(a, request.dtype)
         if a.dtype != request.dtype:
             raise FaltungTypeError(
                 f"`x` (of {a.dtype}) must have exactly the plan's data type, {request.dtype}; convert it "
@@ -382,15 +382,3 @@ def _random_samples(request: Request) -> Array:
         return generator.integers(0, 2, request.shape).astype(request.dtype)
     values = generator.standard_normal(request.shape, np.float32)
     return values.astype(request.dtype)
-
-
-def _in_type(a: Array, dtype: DType) -> Array:
-    """A list in the plan's type, where that type holds its values; floating point may round."""
-    with np.errstate(all="ignore"):
-        converted = a.astype(dtype) if a.dtype.kind in "biufc" else a
-    holds = (
-        Sample(a.dtype).kind <= Sample(dtype).kind
-        if dtype.kind not in "bui"
-        else np.array_equal(converted, a)
-    )
-    return converted if holds else a

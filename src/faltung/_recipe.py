@@ -187,7 +187,7 @@ class Recipe:
             return None
         if out is None:
             out = np.empty(self.out_shape, self.out_dtype)
-        elif type(out) is not np.ndarray or not _steps_whole(out):
+        elif type(out) is not np.ndarray or not steps_whole(out):
             return None
         if not (a.flags.aligned and a.dtype.isnative):
             return None
@@ -214,7 +214,7 @@ class Recipe:
         how = _Run(choice or self.choose(k), workers)
         compute, store = self._how(a, k, how.way)
         may_fail = store == "raise" or (store not in ("cast", "fits") and not self._never_nan(a, k))
-        if out is not None and not (may_fail or _touches(out, a, k)) and _steps_whole(out):
+        if out is not None and not (may_fail or touches(out, a, k)) and steps_whole(out):
             result = out
         else:
             result = np.empty(self.out_shape, self.out_dtype)
@@ -257,7 +257,7 @@ class Recipe:
         """Runs on arrays whose types the core reads; true when a value had to be reported."""
         taps = k if how.choice.factors is None else how.choice.factors
         core = self._bound(a, taps, out, compute, store, how.way, how.choice.keep)
-        return core.run(_raw(a), _raw(taps), _raw(out), *self._threads(how.workers, how.way))
+        return core.run(raw(a), raw(taps), raw(out), *self._threads(how.workers, how.way))
 
     def _threads(self, workers: int | None, way: Way) -> tuple[int, bool]:
         """Threads (0: the setting) and whether to release the GIL: short calls do neither."""
@@ -357,14 +357,16 @@ def _parts(a: DType, k: DType, out: DType) -> tuple[str, str, str]:
     return _dtype.part(a).name, _dtype.part(k).name, _dtype.part(out).name
 
 
-def _raw(array: Array) -> Array:
+def raw(array: Array) -> Array:
     """bfloat16 has no buffer protocol; its bits have."""
     return array.view(np.uint16) if array.dtype.kind == "V" else array
 
 
-def _touches(out: Array, *others: Array) -> bool:
+def touches(out: Array, *others: Array) -> bool:
+    """Whether `out` may share memory with another array."""
     return any(np.may_share_memory(out, other) for other in others)
 
 
-def _steps_whole(out: Array) -> bool:
+def steps_whole(out: Array) -> bool:
+    """Whether the core can write there: aligned, whole numbers apart."""
     return bool(out.flags.aligned) and all(step % out.itemsize == 0 for step in out.strides)

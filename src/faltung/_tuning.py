@@ -40,7 +40,7 @@ SEPARABLE_BYTES = 3 << 19
 # Separable, seconds of one thread an output: for every pass and for every tap of it; by the bytes of the type
 # that computes.
 SEPARABLE_SECONDS = 3e-6
-SEPARABLE_TAP = {4: (2.3e-10, 1.14e-11), 8: (3.9e-10, 2.64e-11)}
+SEPARABLE_TAP = {4: (3.3e-10, 1.2e-11), 8: (3.9e-10, 2.64e-11)}
 
 # Spectral, seconds of one thread a point of a complex block (forward, multiply, inverse): a constant, a part
 # for each doubling, and more where the working memory outgrows the cache; by the bytes of a real number in a
@@ -63,6 +63,11 @@ SPECTRAL_POINT = {
         "solid": (8.5e-9, 0.0, 2.1e-9),
     },
 }
+
+# Layers: operations a second of multiply-adds on one thread with 64-byte vectors, by the bytes of a number,
+# and the share of that which each method reaches.
+LAYER_CEILING = {4: 1.7e11, 8: 0.85e11}
+LAYER_SHARE = {"gemm": 0.8, "depthwise": 0.4, "grouped": 0.5, "planes": 0.4, "spectral": 1.0}
 
 # Missing data: outputs of a block between whose convolutions all stays in cache, of a strip of work on it;
 # the weight below which spectral outputs are made again term by term, in boxes of so many.

@@ -1,0 +1,10 @@
+"""Layers of networks: correlation unless `flip=True`, of any rank, in both layouts."""
+
+from __future__ import annotations
+
+from ._conv import conv
+from ._im2col import col2im, im2col
+from ._plan import LayerPlan, plan_conv
+from ._separable import separable_conv
+
+__all__ = ["LayerPlan", "col2im", "conv", "im2col", "plan_conv", "separable_conv"]

@@ -1,0 +1,114 @@
+"""The choice of method, in one place: what may run, what it costs, what is taken.
+
+Which methods can run is the core's to say; the time of each is predicted from the request alone, so that the
+choice, and with it every bit of a result, depends on neither strides nor threads nor data.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from faltung import _core, _tuning
+from faltung._errors import FaltungValueError
+
+if TYPE_CHECKING:
+    from ._recipe import LayerRecipe
+
+METHODS = ("gemm", "depthwise", "grouped", "planes", "spectral")
+LANES = {"avx512": 64, "avx2": 32, "baseline": 16}  # bytes of a vector
+
+
+class Way(NamedTuple):
+    """A method, the type that computes by it, and its predicted time on one thread."""
+
+    method: str
+    compute: str
+    seconds: float
+
+
+class Refusal(NamedTuple):
+    """A method that cannot run this, and why."""
+
+    method: str
+    reason: str
+
+
+def choose(how: LayerRecipe) -> Way:
+    """The fastest way that keeps the promise, or the one that was asked for.
+
+    Raises
+    ------
+    FaltungValueError
+        The method asked for cannot compute this.
+    """
+    asked = how.request.method
+    if asked == "reference" or not how.size:
+        return reference(how)
+    if asked != "auto":
+        found = _candidate(how, asked)
+        if isinstance(found, Refusal):
+            raise FaltungValueError(
+                f"`method` (={asked!r}) cannot run this layer: {found.reason}; use 'auto' or 'reference'."
+            )
+        return found
+    return min((way for way in candidates(how) if isinstance(way, Way)), key=lambda way: way.seconds)
+
+
+def candidates(how: LayerRecipe) -> tuple[Way | Refusal, ...]:
+    """What every method would be."""
+    return *(_candidate(how, method) for method in METHODS), reference(how)
+
+
+def reference(how: LayerRecipe) -> Way:
+    """The definition."""
+    return Way("reference", how.compute, _tuning.CALL_SECONDS + how.products / _tuning.REFERENCE_RATE)
+
+
+def _candidate(how: LayerRecipe, method: str) -> Way | Refusal:
+    computes = (how.compute, "f64") if how.request.exact and how.compute == "f32" else (how.compute,)
+    reason = ""
+    for compute in computes:
+        try:
+            how.usual(method, compute)
+        except ValueError as error:
+            reason = reason or str(error)
+        else:
+            return Way(method, compute, _seconds(how, method, compute))
+    return Refusal(method, reason)
+
+
+# -- prediction ----------------------------------------------------------------------------------------------
+
+
+def traffic(how: LayerRecipe) -> int:
+    """Bytes of the input, the weights and the result: what a run moves at least."""
+    r = how.request
+    return (
+        prod(r.in_shape) * r.dtype.itemsize
+        + prod(r.weight_shape) * r.weight_dtype.itemsize
+        + how.size * r.out_dtype.itemsize
+    )
+
+
+def ceiling(compute: str) -> float:
+    """Operations a second of multiply-adds on one thread, in the type that computes."""
+    return _tuning.LAYER_CEILING[8 if compute == "f64" else 4] * LANES[_core.isa()] / LANES["avx512"]
+
+
+@lru_cache(maxsize=2)
+def measured_ceiling(double: bool) -> float:
+    """The same, measured here and now."""
+    return _core.fma_ceiling(double, 0.05)
+
+
+def _seconds(how: LayerRecipe, method: str, compute: str) -> float:
+    spec = how.request.spec
+    lanes = LANES[_core.isa()] // (8 if compute == "f64" else 4)
+    share = _tuning.LAYER_SHARE[method]
+    if method == "gemm":  # vectors hold the output channels of one group
+        out = spec.out_channels // spec.groups * (2 if how.request.complex else 1)
+        share *= out / (-(-out // lanes) * lanes)
+    work = 2 * how.products / (ceiling(compute) * share)
+    return _tuning.CALL_SECONDS + max(work, traffic(how) / _tuning.COPY_RATE)
