@@ -122,7 +122,7 @@ def working_dtype(dtype: np.dtype) -> np.dtype:
         return np.dtype(object if dtype.itemsize > 2 else np.int64)
     if dtype.kind == "c":
         return np.dtype(np.complex128 if dtype.itemsize == 8 else np.clongdouble)
-    return np.dtype(np.longdouble if dtype.itemsize == 8 and dtype.kind == "f" else np.float64)
+    return np.dtype(np.longdouble if dtype.itemsize >= 8 and dtype.kind == "f" else np.float64)
 
 
 def channels_first(x: np.ndarray, last: bool, batched: bool) -> np.ndarray:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import faltung as fl
 from grids import BFLOAT16, BOUNDARIES, cover, draw
 from nn_tools import ACTIVATIONS, KINDS, LAYOUTS, METHODS, VIEWS, Shape, check, layer, planned, residual_for
+from scripts import SECONDS
 
 
 @pytest.fixture
@@ -181,6 +185,39 @@ def test_measure_takes_one_of_the_candidates(rng):
         assert plan.method in runnable
         assert "measured" in str(plan.explain())
         assert plan(x).tobytes() == fl.nn.conv(x, w, b, method=plan.method, **options).tobytes()
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+import faltung as fl
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux: KiB
+
+kind, layout = sys.argv[1:]
+groups = {"dense": 1, "grouped": 8, "depthwise": 64}[kind]
+shape, taps = ((1, 64, 200, 200), (64, 64 // groups, 5, 5))
+if layout == "channels_last":
+    shape, taps = ((1, 200, 200, 64), (5, 5, 64 // groups, 64))
+x, w = np.ones(shape, np.float32), np.ones(taps, np.float32)
+plan = fl.nn.plan_conv(shape, w, groups=groups, padding=2, layout=layout, workers=2)
+out = np.ones(plan.shape, np.float32)
+before = peak()
+plan(x, out)
+print((peak() - before) / out.nbytes)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", ["dense", "grouped", "depthwise"])
+def test_no_matrix_of_columns_is_made(kind, layout, plain_environment):
+    """A run needs at most the memory of the output beside it; columns would take 25 times that."""
+    shares = [sys.executable, "-c", MEMORY, kind, layout]
+    run = subprocess.run(shares, capture_output=True, text=True, env=plain_environment, timeout=SECONDS)
+    assert run.returncode == 0, run.stderr
+    assert float(run.stdout) < 1.2
 
 
 # ---- the cache of calls
