@@ -68,6 +68,22 @@ const SpectralTable<double>& spectral_table<double>(Isa isa) {
   FALTUNG_PICK(spectral_f64)
 }
 template <>
+const EpilogueTable<float>& epilogue_table<float>(Isa isa) {
+  FALTUNG_PICK(epilogue_f32)
+}
+template <>
+const EpilogueTable<double>& epilogue_table<double>(Isa isa) {
+  FALTUNG_PICK(epilogue_f64)
+}
+template <>
+const TurnTable<float>& turn_table<float>(Isa isa) {
+  FALTUNG_PICK(turn_f32)
+}
+template <>
+const TurnTable<double>& turn_table<double>(Isa isa) {
+  FALTUNG_PICK(turn_f64)
+}
+template <>
 const GemmTable<float>& gemm_table<float>(Isa isa) {
   FALTUNG_PICK(gemm_f32)
 }

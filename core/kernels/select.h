@@ -4,10 +4,12 @@
 
 #include "core/base/cpu.h"
 #include "core/kernels/convert.h"
+#include "core/kernels/epilogue.h"
 #include "core/kernels/gemm.h"
 #include "core/kernels/separable.h"
 #include "core/kernels/spectral.h"
 #include "core/kernels/stencil.h"
+#include "core/kernels/turn.h"
 
 namespace faltung {
 
@@ -21,6 +23,10 @@ template <class T>
 const ColumnsTable<T>& columns_table(Isa isa);
 template <class T>
 const SpectralTable<T>& spectral_table(Isa isa);
+template <class T>
+const EpilogueTable<T>& epilogue_table(Isa isa);
+template <class T>
+const TurnTable<T>& turn_table(Isa isa);
 template <class T>
 const GemmTable<T>& gemm_table(Isa isa);
 

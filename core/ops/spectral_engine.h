@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/memory.h"
+#include "core/base/pool.h"
 #include "core/kernels/select.h"
 #include "core/ops/spectral_rows.h"
 #include "core/ops/spectral_slot.h"
@@ -29,6 +30,7 @@ struct StripHalf {
 // Of one thread, or of one use of one.
 template <class T>
 struct SpectralWorkspace {
+  SpectralWorkspace* lead = nullptr;  // whose block, lines and places this one works on; itself, if its own
   Scratch memory;
   std::vector<Slot<T>> slots;
   std::vector<Lifted<T>> lifted;
@@ -47,6 +49,22 @@ struct SpectralArrays {
   char* out;
 };
 
+// Threads that share one unit, the first's workspace holds the block. How many they are changes no bit.
+template <class T>
+struct SpectralTeam {
+  std::vector<SpectralWorkspace<T>*> members;
+
+  SpectralWorkspace<T>& lead() const { return *members[0]; }
+  // Cuts [0, n) into a range for each member: f(begin, end, member's workspace).
+  template <class F>
+  void share(int64_t n, F f) const {
+    const int64_t size = int64_t(members.size());
+    if (size == 1) return f(int64_t(0), n, lead());
+    parallel_for(size, int(size),
+                 [&](int64_t i, int) { f(n * i / size, n * (i + 1) / size, *members[size_t(i)]); });
+  }
+};
+
 template <class T>
 class SpectralEngine {
  public:
@@ -56,14 +74,16 @@ class SpectralEngine {
   virtual int64_t units() const = 0;                     // of work, for each set of kernels
   virtual size_t workspace_bytes() const = 0;
   virtual size_t spectrum_bytes() const = 0;
+  // Of the workspace of a team's further members; 0: a unit is for one thread.
+  virtual size_t member_bytes() const { return 0; }
 
-  // Sizes the workspace, and makes its memory harmless to read.
-  virtual void prepare(SpectralWorkspace<T>& w) const = 0;
+  // Sizes the workspace, of a lead or of a member of `lead`, and makes its memory harmless to read.
+  virtual void prepare(SpectralWorkspace<T>& w, SpectralWorkspace<T>& lead) const = 0;
   virtual void transform_kernels(const std::vector<Taps<T>>& taps, T* spectrum,
-                                 SpectralWorkspace<T>& w) const = 0;
+                                 const SpectralTeam<T>& team) const = 0;
   // Leaves the slots of blocks that the direct method shall compute marked so.
   virtual void run(int64_t unit, const KernelSet<T>& kernels, const SpectralArrays& arrays,
-                   SpectralWorkspace<T>& w) const = 0;
+                   const SpectralTeam<T>& team) const = 0;
 };
 
 // What both layouts need.

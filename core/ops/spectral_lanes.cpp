@@ -48,7 +48,8 @@ int64_t SpectralLanes<T>::units() const {
 }
 
 template <class T>
-void SpectralLanes<T>::prepare(SpectralWorkspace<T>& w) const {
+void SpectralLanes<T>::prepare(SpectralWorkspace<T>& w, SpectralWorkspace<T>&) const {
+  w.lead = &w;
   w.memory.reserve(workspace_bytes());
   w.slots.resize(size_t(slots_));
   w.lines.resize(size_t(slots_));
@@ -61,8 +62,8 @@ void SpectralLanes<T>::prepare(SpectralWorkspace<T>& w) const {
 
 template <class T>
 void SpectralLanes<T>::transform_kernels(const std::vector<Taps<T>>& taps, T* spectrum,
-                                         SpectralWorkspace<T>& w) const {
-  T* z = static_cast<T*>(w.memory.data());
+                                         const SpectralTeam<T>& team) const {
+  T* z = static_cast<T*>(team.lead().memory.data());
   std::fill(z, z + z_numbers(), T(0));
   const int64_t parts = b_.grid.problem.complex_kernel ? 2 : 1;
   for (size_t k = 0; k < taps.size(); ++k)
@@ -84,7 +85,8 @@ void SpectralLanes<T>::transform_kernels(const std::vector<Taps<T>>& taps, T* sp
 
 template <class T>
 void SpectralLanes<T>::run(int64_t unit, const KernelSet<T>& kernels, const SpectralArrays& arrays,
-                           SpectralWorkspace<T>& w) const {
+                           const SpectralTeam<T>& team) const {
+  SpectralWorkspace<T>& w = team.lead();
   T* z = static_cast<T*>(w.memory.data());
   place(unit, kernels, arrays, w);
   load(z, w);

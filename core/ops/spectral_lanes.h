@@ -23,11 +23,11 @@ class SpectralLanes final : public SpectralEngine<T> {
     return size_t(z_numbers() + panel_numbers() + kPiece * parts_) * sizeof(T);
   }
   size_t spectrum_bytes() const override { return size_t(2 * line_.points * kernels_at_once()) * sizeof(T); }
-  void prepare(SpectralWorkspace<T>& w) const override;
+  void prepare(SpectralWorkspace<T>& w, SpectralWorkspace<T>& lead) const override;
   void transform_kernels(const std::vector<Taps<T>>& taps, T* spectrum,
-                         SpectralWorkspace<T>& w) const override;
+                         const SpectralTeam<T>& team) const override;
   void run(int64_t unit, const KernelSet<T>& kernels, const SpectralArrays& arrays,
-           SpectralWorkspace<T>& w) const override;
+           const SpectralTeam<T>& team) const override;
 
  private:
   // Points that are loaded or stored at once: they stay in L1. A piece lies inside a run of the transform.

@@ -35,6 +35,13 @@ std::unique_ptr<SpectralEngine<T>> make_engine(const SpectralBasis<T>& b, bool f
   return rows > 0 ? make_strips_engine(b, rows) : make_lanes_engine(b);
 }
 
+// Whether `threads` do better on one unit after the other, all together, than `apart` of them on units of their own. Together
+// they wait for one another four times a unit.
+bool shared_pays(int64_t units, int apart, int threads) {
+  const int64_t rounds = (units + apart - 1) / apart;
+  return 1.25 * double(units) / double(threads) < double(rounds);
+}
+
 template <class T>
 SpectralBasis<T> make_basis(const Problem& problem, const SpectralOptions& options, Isa isa) {
   return SpectralBasis<T>(problem, options.block, options.local, isa);
@@ -96,7 +103,7 @@ std::vector<Taps<T>> SpectralCorrelation<T>::taps_of(int64_t set, const char* ke
 
 template <class T>
 std::shared_ptr<const Spectrum> SpectralCorrelation<T>::spectrum_of(const std::vector<Taps<T>>& taps,
-                                                                    SpectralWorkspace<T>& w) const {
+                                                                    const SpectralTeam<T>& team) const {
   const bool keep = keep_ || taps[0].raw.size() <= kSmallKernel;
   std::vector<std::byte> key;
   for (const Taps<T>& t : taps)
@@ -104,7 +111,7 @@ std::shared_ptr<const Spectrum> SpectralCorrelation<T>::spectrum_of(const std::v
   if (keep)
     if (std::shared_ptr<const Spectrum> found = find_spectrum(owner_, key)) return found;
   auto made = std::make_shared<Spectrum>(engine_->spectrum_bytes());
-  engine_->transform_kernels(taps, static_cast<T*>(made->data()), w);
+  engine_->transform_kernels(taps, static_cast<T*>(made->data()), team);
   if (keep) {
     kept_ = true;
     keep_spectrum(owner_, key, made);
@@ -138,38 +145,57 @@ Outcome SpectralCorrelation<T>::run(const void* in, const void* kernel, void* ou
     std::shared_ptr<const Spectrum> spectrum;
     int64_t set = -1;
   };
-  std::vector<Worker> workers(static_cast<size_t>(team(threads)));
   const int64_t sets = kernel_sets(), units = engine_->units();
+  const int wanted = std::max(threads, 1), apart = team(threads);
+  const bool together = engine_->member_bytes() > 0 && sets == 1 && shared_pays(units, apart, wanted);
+  std::vector<Worker> workers(static_cast<size_t>(together ? wanted : apart));
   // Taps that are not finite spoil every block: the direct method knows what to do with them.
   for (int64_t set = 0; set < sets; ++set) {
     workers[0].taps = taps_of(set, arrays.kernel);
     for (const Taps<T>& taps : workers[0].taps)
       if (!taps.finite) return plan_stencil(grid.problem, isa_)->run(in, kernel, out, threads, poll);
   }
-  const auto take_set = [&](Worker& worker, int64_t set) {
-    if (worker.w.memory.size() == 0) engine_->prepare(worker.w);
+  const auto take_set = [&](Worker& worker, int64_t set, const SpectralTeam<T>& team) {
+    if (worker.w.memory.size() == 0) engine_->prepare(worker.w, worker.w);
     if (worker.set == set) return;
     if (sets > 1) worker.taps = taps_of(set, arrays.kernel);
     worker.spectrum.reset();  // its memory first
-    worker.spectrum = spectrum_of(worker.taps, worker.w);
+    worker.spectrum = spectrum_of(worker.taps, team);
     worker.set = set;
   };
+  SpectralTeam<T> all;
+  for (Worker& worker : workers) {
+    all.members.push_back(&worker.w);
+    if (together) engine_->prepare(worker.w, workers[0].w);
+  }
   if (sets == 1) {
-    take_set(workers[0], 0);
+    take_set(workers[0], 0, together ? all : SpectralTeam<T>{{&workers[0].w}});
     for (Worker& worker : workers) worker.spectrum = workers[0].spectrum, worker.set = 0;
   }
-  const bool finished = parallel_for(
-      units * sets, int(workers.size()),
-      [&](int64_t unit, int thread) {
-        Worker& worker = workers[size_t(thread)];
-        take_set(worker, unit / units);
-        const KernelSet<T> kernels{worker.set * engine_->kernels_at_once(),
-                                   sets == 1 ? workers[0].taps : worker.taps,
-                                   static_cast<const T*>(worker.spectrum->data())};
-        engine_->run(unit % units, kernels, arrays, worker.w);
-        run_direct_blocks(arrays, worker.w);
-      },
-      poll);
+  const auto run_unit = [&](int64_t unit, Worker& worker, const SpectralTeam<T>& team) {
+    const KernelSet<T> kernels{worker.set * engine_->kernels_at_once(),
+                               sets == 1 ? workers[0].taps : worker.taps,
+                               static_cast<const T*>(worker.spectrum->data())};
+    engine_->run(unit % units, kernels, arrays, team);
+    run_direct_blocks(arrays, worker.w);
+  };
+  bool finished = true;
+  if (together) {
+    for (int64_t unit = 0; unit < units && finished; ++unit) {
+      run_unit(unit, workers[0], all);
+      finished = unit + 1 == units || !poll.stop || !poll.stop(poll.context);
+    }
+  } else {
+    finished = parallel_for(
+        units * sets, int(workers.size()),
+        [&](int64_t unit, int thread) {
+          Worker& worker = workers[size_t(thread)];
+          const SpectralTeam<T> alone{{&worker.w}};
+          take_set(worker, unit / units, alone);
+          run_unit(unit, worker, alone);
+        },
+        poll);
+  }
   bool reported = false;
   for (const Worker& worker : workers) reported |= worker.w.reported;
   return {finished, reported};

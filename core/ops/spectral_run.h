@@ -25,7 +25,7 @@ class SpectralCorrelation final : public Correlation {
   int64_t kernel_sets() const;
   std::vector<Taps<T>> taps_of(int64_t set, const char* kernel) const;
   std::shared_ptr<const Spectrum> spectrum_of(const std::vector<Taps<T>>& taps,
-                                              SpectralWorkspace<T>& w) const;
+                                              const SpectralTeam<T>& team) const;
   void run_direct_blocks(const SpectralArrays& arrays, SpectralWorkspace<T>& w) const;
   int team(int threads) const;
 

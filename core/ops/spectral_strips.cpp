@@ -51,12 +51,14 @@ SpectralStrips<T>::SpectralStrips(const SpectralBasis<T>& basis, int64_t fold)
     row_at_.push_back(at * pair());
   }
   groups_ = (rows_ + lanes_ - 1) / lanes_;
-  // What one strip leaves in the groups stands side by side in the cache.
-  const int64_t page = std::max<int64_t>(1, kPage / (pair() * int64_t(sizeof(T))));
+  // What one strip leaves in the groups stands side by side in the cache, or as near as a quarter more memory allows.
+  int64_t page = std::max<int64_t>(1, kPage / (pair() * int64_t(sizeof(T))));
   // Gaps part runs of columns; a strip must lie inside one.
   gap_ = line_.run() % lanes_ == 0 ? line_.gap() : 0;
-  group_pitch_ = column(columns_ - 1, gap_) / pair() + 1;
-  while (group_pitch_ % page != lanes_ % page) ++group_pitch_;
+  const int64_t least_pitch = column(columns_ - 1, gap_) / pair() + 1;
+  const auto padded = [&] { return least_pitch + ((lanes_ - least_pitch) % page + page) % page; };
+  while (page > 1 && padded() > least_pitch + least_pitch / 4) page /= 2;
+  group_pitch_ = padded();
   if (folded_) fold_tables();
 
   const Problem& p = b_.grid.problem;
@@ -73,23 +75,27 @@ SpectralStrips<T>::SpectralStrips(const SpectralBasis<T>& basis, int64_t fold)
 
 template <class T>
 typename SpectralStrips<T>::Buffers SpectralStrips<T>::buffers(SpectralWorkspace<T>& w) const {
-  T* z = static_cast<T*>(w.memory.data());
-  T* strip = z + block_numbers();
+  T* z = static_cast<T*>(w.lead->memory.data());
+  T* strip = w.lead == &w ? z + block_numbers() : static_cast<T*>(w.memory.data());
   T* panel = strip + strip_numbers();
   T* zeros = panel + panel_numbers();
   return {z, strip, panel, zeros, zeros + pair(), zeros + 2 * pair()};
 }
 
 template <class T>
-void SpectralStrips<T>::prepare(SpectralWorkspace<T>& w) const {
-  w.memory.reserve(workspace_bytes());
+void SpectralStrips<T>::prepare(SpectralWorkspace<T>& w, SpectralWorkspace<T>& lead) const {
+  const bool leads = &w == &lead;
+  w.lead = &lead;
+  w.memory.reserve(leads ? workspace_bytes() : member_bytes());
   w.slots.resize(size_t(halves()));
-  w.lines.resize(size_t(halves() * rows_));
-  w.rows.resize(size_t(halves() * rows_));
   w.panel_rows.resize(size_t(halves() * rows_));
-  w.targets.resize(size_t(halves() * rows_));
   w.halves.resize(size_t(halves()));
-  if (b_.local) w.pieces.resize(size_t(halves() * columns_));
+  if (leads) {
+    w.lines.resize(size_t(halves() * rows_));
+    w.rows.resize(size_t(halves() * rows_));
+    w.targets.resize(size_t(halves() * rows_));
+    if (b_.local) w.pieces.resize(size_t(halves() * columns_));
+  }
   const Buffers m = buffers(w);
   for (int64_t i = 0; i < halves() * rows_; ++i)
     w.panel_rows[size_t(i)] = reinterpret_cast<const char*>(m.panel + i * panel_width() * parts_);
@@ -203,8 +209,8 @@ void SpectralStrips<T>::scale_half(T* half, int exponent) const {
 
 template <class T>
 void SpectralStrips<T>::transform_kernels(const std::vector<Taps<T>>& taps, T* spectrum,
-                                          SpectralWorkspace<T>& w) const {
-  const Buffers m = buffers(w);
+                                          const SpectralTeam<T>& team) const {
+  const Buffers m = buffers(team.lead());
   // The taps' block stands where Z will be.
   const int64_t parts = b_.grid.problem.complex_kernel ? 2 : 1, points = rows_ * columns_;
   std::fill(m.z, m.z + points * parts, T(0));
@@ -216,32 +222,49 @@ void SpectralStrips<T>::transform_kernels(const std::vector<Taps<T>>& taps, T* s
           T(std::ldexp(taps[0].values[size_t(tap * parts + part)], taps[0].exponent) / T(points));
   });
   std::memset(static_cast<void*>(spectrum), 0, spectrum_bytes());
-  for (int64_t x = 0; x < columns_; x += lanes_) {
-    if (!used[size_t(x / lanes_)]) continue;
-    const int64_t n = std::min(lanes_, columns_ - x);
-    std::fill(m.strip, m.strip + strip_numbers(), T(0));
-    for (int64_t y = 0; y < rows_; ++y)
-      for (int64_t part = 0; part < parts; ++part)
-        std::copy_n(m.z + part * points + y * columns_ + x, n, m.strip + row_at_[size_t(y)] + part * lanes_);
-    strip_forward(x, m.strip);
-    strip_to_lines(x, spectrum, columns_, 0, m);
+  team.share(strips(), [&](int64_t begin, int64_t end, SpectralWorkspace<T>& w) {
+    const Buffers own = buffers(w);
+    for (int64_t x = begin * lanes_; x < std::min(end * lanes_, columns_); x += lanes_) {
+      if (!used[size_t(x / lanes_)]) continue;
+      const int64_t n = std::min(lanes_, columns_ - x);
+      std::fill(own.strip, own.strip + strip_numbers(), T(0));
+      for (int64_t y = 0; y < rows_; ++y)
+        for (int64_t part = 0; part < parts; ++part)
+          std::copy_n(m.z + part * points + y * columns_ + x, n,
+                      own.strip + row_at_[size_t(y)] + part * lanes_);
+      strip_forward(x, own.strip);
+      strip_to_lines(x, spectrum, columns_, 0, own);
+    }
+  });
+  team.share(groups_, [&](int64_t begin, int64_t end, SpectralWorkspace<T>&) {
+    for (int64_t g = begin; g < end; ++g)
+      b_.table.forward(spectrum + g * columns_ * pair(), 1, line_.stages());
+  });
+}
+
+// What the lead knows of its blocks goes to all.
+template <class T>
+void SpectralStrips<T>::hand_out(const SpectralTeam<T>& team) {
+  for (size_t i = 1; i < team.members.size(); ++i) {
+    team.members[i]->slots = team.lead().slots;
+    team.members[i]->halves = team.lead().halves;
   }
-  for (int64_t g = 0; g < groups_; ++g) b_.table.forward(spectrum + g * columns_ * pair(), 1, line_.stages());
 }
 
 template <class T>
 void SpectralStrips<T>::run(int64_t unit, const KernelSet<T>& kernels, const SpectralArrays& arrays,
-                            SpectralWorkspace<T>& w) const {
-  const Buffers m = buffers(w);
+                            const SpectralTeam<T>& team) const {
+  SpectralWorkspace<T>& w = team.lead();
+  T* z = buffers(w).z;
   place(unit, kernels.first, arrays, w);
-  load(m, w);
-  const bool any =
-      std::any_of(w.slots.begin(), w.slots.end(), [](const Slot<T>& s) { return s.transformed(); });
-  for (int64_t g = 0; g < groups_ && any; ++g) {
-    b_.table.convolve(m.z + g * group_pitch_ * pair(), 1, line_.stages(gap_),
-                      kernels.spectrum + g * columns_ * pair(), true);
-  }
-  store(m, kernels, arrays, w);
+  load(team);
+  if (std::any_of(w.slots.begin(), w.slots.end(), [](const Slot<T>& s) { return s.transformed(); }))
+    team.share(groups_, [&](int64_t begin, int64_t end, SpectralWorkspace<T>&) {
+      for (int64_t g = begin; g < end; ++g)
+        b_.table.convolve(z + g * group_pitch_ * pair(), 1, line_.stages(gap_),
+                          kernels.spectrum + g * columns_ * pair(), true);
+    });
+  store(kernels, arrays, team);
 }
 
 template <class T>

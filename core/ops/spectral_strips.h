@@ -27,13 +27,18 @@ class SpectralStrips final : public SpectralEngine<T> {
   size_t workspace_bytes() const override {
     return size_t(block_numbers() + strip_numbers() + panel_numbers() + 3 * pair()) * sizeof(T);
   }
-  void prepare(SpectralWorkspace<T>& w) const override;
+  size_t member_bytes() const override {
+    return rows_ * columns_ < kLeastShared ? 0 : workspace_bytes() - size_t(block_numbers()) * sizeof(T);
+  }
+  void prepare(SpectralWorkspace<T>& w, SpectralWorkspace<T>& lead) const override;
   void transform_kernels(const std::vector<Taps<T>>& taps, T* spectrum,
-                         SpectralWorkspace<T>& w) const override;
+                         const SpectralTeam<T>& team) const override;
   void run(int64_t unit, const KernelSet<T>& kernels, const SpectralArrays& arrays,
-           SpectralWorkspace<T>& w) const override;
+           const SpectralTeam<T>& team) const override;
 
  private:
+  static constexpr int64_t kLeastShared = 1 << 14;  // points of a block that several threads share
+
   struct Buffers {
     T* z;      // groups of lines, one after the other
     T* strip;  // pairs, row by row
@@ -47,6 +52,7 @@ class SpectralStrips final : public SpectralEngine<T> {
   int64_t column(int64_t x, int64_t gap) const { return (x + x / line_.run() * gap) * pair(); }
   int64_t block_numbers() const { return groups_ * group_pitch_ * pair(); }
   int64_t strip_numbers() const { return strip_pairs_ * pair(); }
+  int64_t strips() const { return (columns_ + lanes_ - 1) / lanes_; }
   int64_t panel_width() const { return panel_strips_ * lanes_; }
   int64_t panel_numbers() const { return halves() * rows_ * panel_width() * parts_; }
 
@@ -62,6 +68,7 @@ class SpectralStrips final : public SpectralEngine<T> {
   void strip_to_lines(int64_t x, T* z, int64_t pitch, int64_t gap, const Buffers& m) const;
   void lines_to_strip(int64_t x, const T* z, const Buffers& m) const;
   void scale_half(T* half, int exponent) const;
+  static void hand_out(const SpectralTeam<T>& team);
 
   // ---- spectral_strips_load.cpp ----
   void place(int64_t unit, int64_t kernel, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const;
@@ -69,16 +76,16 @@ class SpectralStrips final : public SpectralEngine<T> {
   void set_rows(int64_t s, SpectralWorkspace<T>& w) const;
   bool reads_in_place(int64_t s, int64_t x, const SpectralWorkspace<T>& w) const;
   bool none_needed(int64_t x, const SpectralWorkspace<T>& w) const;
-  void load(const Buffers& m, SpectralWorkspace<T>& w) const;
-  void load_once(const Buffers& m, SpectralWorkspace<T>& w) const;
+  void load(const SpectralTeam<T>& team) const;
+  void load_once(const SpectralTeam<T>& team) const;
+  void load_strips(int64_t begin, int64_t end, SpectralWorkspace<T>& w) const;
   bool find_spikes(SpectralWorkspace<T>& w) const;
   void load_half(int64_t s, int64_t x, const Buffers& m, SpectralWorkspace<T>& w) const;
   void fill_panel(int64_t s, int64_t x, SpectralWorkspace<T>& w) const;
   void lift(T* half, int64_t s, int64_t x, SpectralWorkspace<T>& w) const;
 
   // ---- spectral_strips_store.cpp ----
-  void store(const Buffers& m, const KernelSet<T>& kernels, const SpectralArrays& arrays,
-             SpectralWorkspace<T>& w) const;
+  void store(const KernelSet<T>& kernels, const SpectralArrays& arrays, const SpectralTeam<T>& team) const;
   void aim(int64_t s, const SpectralArrays& arrays, SpectralWorkspace<T>& w) const;
   void resize_results(const Slot<T>& slot, int64_t s, const KernelSet<T>& kernels, T* strip) const;
   void repair(const Lifted<T>& x, int64_t first, const KernelSet<T>& kernels, T* strip) const;

@@ -95,23 +95,45 @@ bool SpectralStrips<T>::none_needed(int64_t x, const SpectralWorkspace<T>& w) co
 
 // Loads, measures and transforms; again where it turns out that a block has spikes, and where blocks want factors.
 template <class T>
-void SpectralStrips<T>::load(const Buffers& m, SpectralWorkspace<T>& w) const {
-  load_once(m, w);
-  if (b_.local && find_spikes(w)) load_once(m, w);
+void SpectralStrips<T>::load(const SpectralTeam<T>& team) const {
+  SpectralWorkspace<T>& w = team.lead();
+  load_once(team);
+  if (b_.local && find_spikes(w)) load_once(team);
   if (parts_ == 1)
     balance(w.slots[0], w.slots[1]);
   else
     w.slots[0].exponent = safe_exponent(w.slots[0].largest);
   if (std::any_of(w.slots.begin(), w.slots.end(), [](const Slot<T>& s) { return s.exponent != 0; }))
-    load_once(m, w);
+    load_once(team);
 }
 
 template <class T>
-void SpectralStrips<T>::load_once(const Buffers& m, SpectralWorkspace<T>& w) const {
+void SpectralStrips<T>::load_once(const SpectralTeam<T>& team) const {
+  SpectralWorkspace<T>& lead = team.lead();
+  for (Slot<T>& s : lead.slots) s.largest = 0, s.lifted = 0;
+  hand_out(team);
+  team.share(strips(), [this](int64_t begin, int64_t end, SpectralWorkspace<T>& w) {
+    load_strips(begin * lanes_, std::min(end * lanes_, columns_), w);
+  });
+  // Ranges ascend, and with them the samples that were lifted.
+  for (size_t i = 1; i < team.members.size(); ++i) {
+    const SpectralWorkspace<T>& w = *team.members[i];
+    lead.lifted.insert(lead.lifted.end(), w.lifted.begin(), w.lifted.end());
+    for (size_t s = 0; s < lead.slots.size(); ++s) {
+      Slot<T>& slot = lead.slots[s];
+      slot.largest = std::max(slot.largest, w.slots[s].largest);
+      slot.lifted += w.slots[s].lifted;
+      slot.direct |= w.slots[s].direct || (slot.present && slot.lifted > most_lifted(slot.item));
+    }
+  }
+}
+
+template <class T>
+void SpectralStrips<T>::load_strips(int64_t begin, int64_t end, SpectralWorkspace<T>& w) const {
+  const Buffers m = buffers(w);
   w.lifted.clear();
-  for (Slot<T>& s : w.slots) s.largest = 0, s.lifted = 0;
   for (StripHalf& h : w.halves) h.panel_begin = h.panel_end = 0;
-  for (int64_t x = 0; x < columns_; x += lanes_) {
+  for (int64_t x = begin; x < end; x += lanes_) {
     if (none_needed(x, w)) {
       const int64_t numbers = std::min(lanes_, columns_ - x) * pair();
       for (int64_t g = 0; g < groups_; ++g)
@@ -151,7 +173,7 @@ void SpectralStrips<T>::load_half(int64_t s, int64_t x, const Buffers& m, Spectr
   }
   T largest[kMostLanes] = {}, squares[kMostLanes] = {};
   if (reads_in_place(s, x, w)) {
-    take_(w.rows.data() + s * rows_, x * in_size_, row_at_.data(), rows_, half, largest, squares);
+    take_(w.lead->rows.data() + s * rows_, x * in_size_, row_at_.data(), rows_, half, largest, squares);
   } else {
     StripHalf& h = w.halves[size_t(s)];
     if (x >= h.panel_end) fill_panel(s, x, w);
@@ -168,7 +190,8 @@ void SpectralStrips<T>::load_half(int64_t s, int64_t x, const Buffers& m, Spectr
   if (slot.exponent != 0)
     for (int64_t h = 0; h < parts_; ++h) scale_half(half + h * lanes_, slot.exponent);
   slot.largest = std::max(slot.largest, *std::max_element(largest, largest + lanes_));
-  if (b_.local) std::copy_n(squares, std::min(lanes_, columns_ - x), w.pieces.data() + s * columns_ + x);
+  if (b_.local)
+    std::copy_n(squares, std::min(lanes_, columns_ - x), w.lead->pieces.data() + s * columns_ + x);
 }
 
 // Takes out of a strip what is not below the block's limit.
@@ -204,7 +227,7 @@ void SpectralStrips<T>::fill_panel(int64_t s, int64_t x, SpectralWorkspace<T>& w
     for (int64_t y = 0; y < rows_; ++y) {
       const int64_t before = y * columns_;
       const int64_t usable = std::clamp<int64_t>(std::min(span.needed - before, columns_) - x, 0, n);
-      reader_.read(w.lines[size_t(s * rows_ + y)], span.window + before + x, usable, row_of(y));
+      reader_.read(w.lead->lines[size_t(s * rows_ + y)], span.window + before + x, usable, row_of(y));
       std::fill(row_of(y) + usable * parts_, row_of(y) + n * parts_, T(0));
     }
     return;
@@ -213,7 +236,7 @@ void SpectralStrips<T>::fill_panel(int64_t s, int64_t x, SpectralWorkspace<T>& w
   for (int64_t c = 0; c < usable;) {
     const AxisRun run = reader_.run_at(span.window + x + c, usable - c);
     for (int64_t y = 0; y < rows_; ++y) {
-      const char* line = w.lines[size_t(s * rows_ + y)];
+      const char* line = w.lead->lines[size_t(s * rows_ + y)];
       if (line == &kNothing)
         std::fill_n(row_of(y) + c * parts_, run.length * parts_, T(0));
       else

@@ -6,32 +6,37 @@
 namespace faltung {
 
 template <class T>
-void SpectralStrips<T>::store(const Buffers& m, const KernelSet<T>& kernels, const SpectralArrays& arrays,
-                              SpectralWorkspace<T>& w) const {
+void SpectralStrips<T>::store(const KernelSet<T>& kernels, const SpectralArrays& arrays,
+                              const SpectralTeam<T>& team) const {
+  SpectralWorkspace<T>& lead = team.lead();
   std::vector<int64_t> results(b_.grid.axes.size(), 0);  // of either block
   bool any = false;
   for (int64_t s = 0; s < halves(); ++s) {
-    const Slot<T>& slot = w.slots[size_t(s)];
+    const Slot<T>& slot = lead.slots[size_t(s)];
     if (!slot.present || slot.direct) continue;
     any |= slot.transformed();
     for (size_t a = 0; a < results.size(); ++a) results[a] = std::max(results[a], slot.item.spans[a].results);
-    aim(s, arrays, w);
+    aim(s, arrays, lead);
   }
+  hand_out(team);
   const int64_t last = std::min(results.back(), columns_);
-  for (int64_t x = 0; x < last; x += lanes_) {
-    if (any) {
-      lines_to_strip(x, m.z, m);
-      strip_inverse(x, results.data(), m.strip);
+  team.share((last + lanes_ - 1) / lanes_, [&](int64_t begin, int64_t end, SpectralWorkspace<T>& w) {
+    const Buffers m = buffers(w);
+    for (int64_t x = begin * lanes_; x < std::min(end * lanes_, last); x += lanes_) {
+      if (any) {
+        lines_to_strip(x, m.z, m);
+        strip_inverse(x, results.data(), m.strip);
+      }
+      for (int64_t s = 0; s < halves(); ++s) {
+        const Slot<T>& slot = w.slots[size_t(s)];
+        if (!slot.present || slot.direct) continue;
+        resize_results(slot, s, kernels, m.strip);
+        for (const Lifted<T>& sample : lead.lifted)
+          if (sample.slot == s) repair(sample, x, kernels, m.strip);
+        store_half(s, x, m, w);
+      }
     }
-    for (int64_t s = 0; s < halves(); ++s) {
-      const Slot<T>& slot = w.slots[size_t(s)];
-      if (!slot.present || slot.direct) continue;
-      resize_results(slot, s, kernels, m.strip);
-      for (const Lifted<T>& sample : w.lifted)
-        if (sample.slot == s) repair(sample, x, kernels, m.strip);
-      store_half(s, x, m, w);
-    }
-  }
+  });
 }
 
 // Where column 0 of every row goes; null: the row holds no output.
@@ -110,7 +115,7 @@ void SpectralStrips<T>::repair(const Lifted<T>& x, int64_t first, const KernelSe
 template <class T>
 void SpectralStrips<T>::store_half(int64_t s, int64_t x, const Buffers& m, SpectralWorkspace<T>& w) const {
   const int64_t results = w.slots[size_t(s)].item.spans.back().results, stride = axis_.axis.stride;
-  char* const* targets = w.targets.data() + s * rows_;
+  char* const* targets = w.lead->targets.data() + s * rows_;
   const T* half = m.strip + s * lanes_;
   int64_t done = 0;
   if (give_ && x + lanes_ <= (folded_ ? columns_ : results)) {

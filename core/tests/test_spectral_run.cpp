@@ -194,6 +194,38 @@ FALTUNG_TEST(spectral_spikes_spoil_nothing) {
       }
 }
 
+// Threads that share a block, one pair and three: as many as they are, the same bits; samples that are lifted included.
+template <class T>
+void check_team(const Problem& p, const SpectralOptions& options, Isa isa, int broken) {
+  std::int64_t samples = 1;
+  for (const ConvAxis& a : p.axes) samples *= a.in;
+  Heap<T> in = noise<T>(samples, 1), kernel = noise<T>(p.taps(), 2), out(p.outputs()), first(p.outputs());
+  Random random(3);
+  for (int i = 0; i < broken; ++i)
+    in[random.between(0, samples - 1)] = static_cast<T>(random.of({infinity, -infinity, 1e30, -1e20}));
+  const std::unique_ptr<Correlation> plan = plan_spectral(p, options, isa);
+  REQUIRE(plan->run(in.data(), kernel.data(), first.data(), 1, {}).finished, "stopped");
+  for (const int threads : {2, 3, 5, 64}) {
+    std::fill(out.begin(), out.end(), T(7));
+    plan->run(in.data(), kernel.data(), out.data(), threads, {});
+    REQUIRE(out.same_bytes(first), plan->summary().kernel + ": other bits on " + std::to_string(threads) +
+                                       " threads, " + std::to_string(broken) + " broken samples");
+  }
+}
+
+FALTUNG_TEST(spectral_teams_leave_the_bits_alone) {
+  for (const Isa isa : available_isas())
+    for (const int broken : {0, 5, 4000})
+      for (const bool local : {false, true}) {
+        check_team<double>(same_mode<double>({40, 36, 30}, {3, 5, 4}, Boundary::reflect),
+                           {{48, 40, 36}, false, local}, isa, broken);
+        check_team<float>(same_mode<float>({300, 100}, {9, 4}), {{160, 120}, false, local}, isa, broken);
+        check_team<double>(same_mode<double>({60000}, {700}), {{1 << 15}, true, local}, isa, broken);
+        check_team<float>(same_mode<float>({150, 200}, {3, 3}, Boundary::wrap, 2), {{160, 240}, false, local},
+                          isa, broken);
+      }
+}
+
 FALTUNG_TEST(spectral_broken_samples_reach_their_windows_only) {
   constexpr std::int64_t n = 5000, taps = 64;
   for (const Isa isa : available_isas())

@@ -22,6 +22,7 @@ from ._ways import Choice
 
 Array: TypeAlias = NDArray[Any]
 
+forgetting: list[Callable[[], None]] = []  # what clears the caches of the floors above
 calls = _core.CallCache(np.ndarray, np.empty, CACHED_CALLS)
 
 
@@ -80,3 +81,5 @@ def clear_cache() -> None:
     calls.clear()
     recipe.cache_clear()
     _describe.forget()
+    for forget in forgetting:
+        forget()

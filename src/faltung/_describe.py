@@ -139,7 +139,7 @@ def _describe(
 
 def check_word(name: str, value: object, words: tuple[str, ...]) -> None:
     """An error where `value` is none of the words."""
-    if value not in words:
+    if not isinstance(value, str) or value not in words:
         raise FaltungValueError(f"`{name}` (={value!r}) must be one of {', '.join(map(repr, words))}.")
 
 

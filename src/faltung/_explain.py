@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import floor, log10
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -30,16 +30,39 @@ class Candidate(NamedTuple):
     reason: str
     chosen: bool
 
+    @property
+    def head(self) -> Cells:
+        """The columns of a table of such candidates."""
+        return "", "method", "predicted", "extra memory", "promise", "why"
+
+    @property
+    def cells(self) -> Cells:
+        """One row of it."""
+        star = "*" if self.chosen else ""
+        return star, self.method, time_cell(self.seconds), _bytes(self.extra_bytes), self.promise, self.reason
+
+
+class Row(Protocol):
+    """A row of an explanation's table."""
+
+    @property
+    def head(self) -> Cells:
+        """The columns."""
+
+    @property
+    def cells(self) -> Cells:
+        """The row."""
+
 
 class Explanation(str):
     """The candidates of a plan and the details of the one that runs: a text, and a table in a notebook."""
 
     heading: str
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[Any, ...]
     details: tuple[tuple[str, str], ...]
 
     def __new__(
-        cls, heading: str, candidates: tuple[Candidate, ...], details: tuple[tuple[str, str], ...]
+        cls, heading: str, candidates: tuple[Row, ...], details: tuple[tuple[str, str], ...]
     ) -> Explanation:
         """Lay the table out."""
         self = super().__new__(cls, _text(heading, _cells(candidates), details))
@@ -157,13 +180,8 @@ def _direct_bytes(how: Recipe) -> int:
     return told["scratch_bytes"] if told else 0
 
 
-def _cells(candidates: tuple[Candidate, ...]) -> list[Cells]:
-    head: Cells = ("", "method", "predicted", "extra memory", "promise", "why")
-    rows = [
-        ("*" if c.chosen else "", c.method, _time(c.seconds), _bytes(c.extra_bytes), c.promise, c.reason)
-        for c in candidates
-    ]
-    return [head, *rows]
+def _cells(candidates: tuple[Row, ...]) -> list[Cells]:
+    return [candidates[0].head, *(candidate.cells for candidate in candidates)]
 
 
 def _text(title: str, cells: list[Cells], details: tuple[tuple[str, str], ...]) -> str:
@@ -178,10 +196,10 @@ def _text(title: str, cells: list[Cells], details: tuple[tuple[str, str], ...]) 
     return "\n".join(lines)
 
 
-def _time(seconds: float | None) -> str:
+def time_cell(seconds: float | None) -> str:
     """Three significant digits.
 
-    >>> [_time(t) for t in (4.56e-6, 99.96e-6, 0.12, 0.99996, 1623)]
+    >>> [time_cell(t) for t in (4.56e-6, 99.96e-6, 0.12, 0.99996, 1623)]
     ['4.56 µs', '100 µs', '120 ms', '1.00 s', '1620 s']
     """
     if seconds is None:

@@ -22,7 +22,7 @@ def check_precision(precision: object) -> str:
     """The word itself, or the setting for None."""
     if precision is None:
         return _setting.get()
-    if precision not in WORDS:
+    if not isinstance(precision, str) or precision not in WORDS:
         raise FaltungValueError(
             f"`precision` (={precision!r}) must be one of {', '.join(map(repr, WORDS))} or None."
         )

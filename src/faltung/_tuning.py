@@ -64,8 +64,8 @@ SPECTRAL_POINT = {
     },
 }
 
-# Layers: operations a second of multiply-adds on one thread with 64-byte vectors, by the bytes of a number, and
-# the share of that which each method reaches.
+# Layers: operations a second of multiply-adds on one thread with 64-byte vectors, by the bytes of a number,
+# and the share of that which each method reaches.
 LAYER_CEILING = {4: 1.7e11, 8: 0.85e11}
 LAYER_SHARE = {"gemm": 0.8, "depthwise": 0.4, "grouped": 0.5, "planes": 0.4, "spectral": 1.0}
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung import _core
+from faltung._calls import forgetting
 from faltung._operands import checked_out
 from faltung._tuning import CACHED_CALLS
 
@@ -21,8 +22,15 @@ from ._operands import bias_of, pair, residual_of
 from ._recipe import recipe
 
 Array: TypeAlias = NDArray[Any]
+LayerCache: TypeAlias = _core.LayerCache
 
-calls = _core.LayerCache(np.ndarray, np.empty, CACHED_CALLS)
+
+def cache(limit: int) -> LayerCache:
+    """Room for decisions by raw arguments."""
+    return LayerCache(np.ndarray, np.empty, limit)
+
+
+calls = cache(CACHED_CALLS)
 
 
 def call(x: Any, w: Any, b: Any, residual: Any, out: Any, options: tuple[Any, ...]) -> Any:
@@ -54,3 +62,6 @@ def forget() -> None:
     calls.clear()
     recipe.cache_clear()
     _describe.forget()
+
+
+forgetting.append(forget)

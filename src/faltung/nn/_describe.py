@@ -183,7 +183,7 @@ def _channels_hint(sizes: _Sizes, groups: int) -> str:
 def check_layout(layout: object) -> Layout:
     """The layout itself; an error that knows other libraries' words."""
     for word in LAYOUTS:
-        if layout == word:
+        if isinstance(layout, str) and layout == word:
             return word
     ours = _OTHER_LAYOUTS.get(layout.lower()) if isinstance(layout, str) else None
     hint = f"that is {ours!r} here" if ours else f"use {listed([repr(word) for word in LAYOUTS])}"

@@ -79,7 +79,7 @@ def _weights(how: LayerRecipe, w: Array | None) -> tuple[Array, Array]:
     zero = np.array(request.w_zero_point or (0,), np.float64)
     if w is None:
         low, high = integer_range(request.weight_dtype)
-        taps = float(how.spec_terms)
+        taps = float(how.terms)
         return taps * np.maximum(high - zero, 0), taps * np.minimum(low - zero, 0)
     out = 0 if request.layout == "channels_first" else w.ndim - 1
     weights = np.moveaxis(w, out, -1).astype(np.float64) - zero

@@ -27,7 +27,9 @@ from ._ways import Way
 
 Array: TypeAlias = NDArray[Any]
 Strides: TypeAlias = tuple[int, ...]
-Packer: TypeAlias = Callable[["_core.Layer"], "_core.PackedWeights"]
+CoreLayer: TypeAlias = _core.Layer
+PackedWeights: TypeAlias = _core.PackedWeights
+Packer: TypeAlias = Callable[[CoreLayer], PackedWeights]
 
 _COMPUTE = {"f32": 0, "f64": 1, "u64": 2, "wide": 3}
 _STORE = {"cast": 0, "fits": 1, "raise": 2, "saturate": 3, "wrap": 4}
@@ -37,7 +39,7 @@ METHOD_CODES = {"reference": 0, "gemm": 1, "depthwise": 2, "grouped": 3, "planes
 class Bound(NamedTuple):
     """What repeats a call on arrays of the same shapes, strides and types."""
 
-    layer: _core.Layer
+    layer: CoreLayer
     threads: int
     release: bool
 
@@ -51,7 +53,7 @@ class LayerRecipe:
         self.out_dtype = request.out_dtype
         self.size = prod(self.out_shape)
         spec = request.spec
-        self.spec_terms = prod(spec.kernel_size) * (spec.in_channels // spec.groups)
+        self.terms = prod(spec.kernel_size) * (spec.in_channels // spec.groups)
         self.layer = lru_cache(maxsize=64)(self._layer)
 
     @cached_property
@@ -69,7 +71,7 @@ class LayerRecipe:
     @property
     def products(self) -> int:
         """Real multiplications of one run."""
-        return self.size * self.spec_terms * (4 if self.request.complex else 1)
+        return self.size * self.terms * (4 if self.request.complex else 1)
 
     # -- what the core is told -------------------------------------------------------------------------------
 
@@ -82,7 +84,7 @@ class LayerRecipe:
         compute: str,
         store: str,
         method: str,
-    ) -> _core.Layer:
+    ) -> CoreLayer:
         """A layer of the core for these strides in bytes."""
         r, spec = self.request, self.request.spec
         first = r.layout == "channels_first"
@@ -98,13 +100,13 @@ class LayerRecipe:
             for i in range(spec.rank)
         ]  # fmt: skip
         offset = sum(step * (n - 1) for step, n in zip(w_taps, spec.kernel_size, strict=True))
-        types = [CODES[part(dtype).name] for dtype in (r.dtype, r.weight_dtype, r.out_dtype)]
+        x_type, w_type, y_type = (CODES[part(t).name] for t in (r.dtype, r.weight_dtype, r.out_dtype))
         return _core.Layer(
             (r.batch, spec.groups, spec.in_channels, spec.out_channels), axes,
             (x.item, x.channel, w_out, w_in, y.item, y.channel, z.item, z.channel),
-            (*types, _COMPUTE[compute]), r.complex, _STORE[store], spec.bias, residual_strides is not None,
-            r.activation.told, r.x_zero_point, list(r.w_zero_point), offset if spec.flip else 0,
-            METHOD_CODES[method],
+            (x_type, w_type, y_type, _COMPUTE[compute]), r.complex, _STORE[store], spec.bias,
+            residual_strides is not None, r.activation.told, r.x_zero_point, list(r.w_zero_point),
+            offset if spec.flip else 0, METHOD_CODES[method],
         )  # fmt: skip
 
     def _steps(self, strides: Strides) -> _Steps:
@@ -113,9 +115,7 @@ class LayerRecipe:
             return _Steps(item, inner[0], inner[1:])
         return _Steps(item, inner[-1], inner[:-1])
 
-    def usual(
-        self, method: str, compute: str, residual: bool = False, store: str | None = None
-    ) -> _core.Layer:
+    def usual(self, method: str, compute: str, residual: bool = False, store: str | None = None) -> CoreLayer:
         """The layer for C-contiguous arrays.
 
         Raises
@@ -129,6 +129,10 @@ class LayerRecipe:
             contiguous(r.in_shape, r.dtype.itemsize), contiguous(r.weight_shape, r.weight_dtype.itemsize),
             out, out if residual else None, compute, store or ("fits" if r.exact else "cast"), method,
         )  # fmt: skip
+
+    def summary(self, way: Way) -> _core.LayerSummary | None:
+        """What the core tells of a way on contiguous arrays."""
+        return self.usual(way.method, way.compute).summary() if self.size else None
 
     def bound(
         self, data: Data, out: Array | None, workers: int | None, way: Way, known: Data
@@ -156,7 +160,7 @@ class LayerRecipe:
 
     def _bind(
         self, x: Array, w: Array, residual: Array | None, out: Array, exact: Exact, way: Way
-    ) -> _core.Layer:
+    ) -> CoreLayer:
         over = residual.strides if residual is not None else None
         return self.layer(x.strides, w.strides, out.strides, over, exact.compute, exact.store, way.method)
 
@@ -206,7 +210,7 @@ class LayerRecipe:
             return out
         return result
 
-    def _plain(self, residual: bool, exact: Exact, way: Way) -> _core.Layer:
+    def _plain(self, residual: bool, exact: Exact, way: Way) -> CoreLayer:
         try:
             return self.usual(way.method, exact.compute, residual, exact.store)
         except ValueError:
@@ -217,7 +221,9 @@ class LayerRecipe:
         if not self.request.exact:
             return Exact(self.compute, "cast")
         found = choose_exact(self, data, residual)
-        return found._replace(compute="wide") if way.method == "reference" else found
+        if way.method == "reference":
+            return found._replace(compute="wide")
+        return found._replace(compute="f64") if (found.compute, way.compute) == ("f32", "f64") else found
 
     def _reference(self, way: Way) -> Way:
         if self.request.method not in ("auto", "reference"):
@@ -229,10 +235,13 @@ class LayerRecipe:
 
     def _saturated(self, data: Data, workers: int | None) -> Array:
         """The results clipped to the range of their type, by the definition."""
-        x, w, b, residual = (np.ascontiguousarray(a) if a is not None else None for a in data)
-        layer = self.usual("reference", "wide", residual is not None, "saturate")
+        assert data.x is not None and data.w is not None
+        layer = self.usual("reference", "wide", data.residual is not None, "saturate")
+        packed = layer.pack(np.ascontiguousarray(data.w), 1)
+        b, residual = (None if a is None else np.ascontiguousarray(a) for a in (data.b, data.residual))
         y = np.empty(self.out_shape, self.out_dtype)
-        layer.run(x, layer.pack(w, 1), b, residual, y, *self._threads(workers, _ways.reference(self)))
+        threads = self._threads(workers, _ways.reference(self))
+        layer.run(np.ascontiguousarray(data.x), packed, b, residual, y, *threads)
         return y
 
     def _threads(self, workers: int | None, way: Way) -> tuple[int, bool]:

@@ -6,6 +6,7 @@ choice, and with it every bit of a result, depends on neither strides nor thread
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,9 +21,10 @@ LANES = {"avx512": 64, "avx2": 32, "baseline": 16}  # bytes of a vector
 
 
 class Way(NamedTuple):
-    """A method and its predicted time on one thread."""
+    """A method, the type that computes by it, and its predicted time on one thread."""
 
     method: str
+    compute: str
     seconds: float
 
 
@@ -47,7 +49,9 @@ def choose(how: LayerRecipe) -> Way:
     if asked != "auto":
         found = _candidate(how, asked)
         if isinstance(found, Refusal):
-            raise FaltungValueError(f"`method` (={asked!r}) {found.reason}; use 'auto' or 'reference'.")
+            raise FaltungValueError(
+                f"`method` (={asked!r}) cannot run this layer: {found.reason}; use 'auto' or 'reference'."
+            )
         return found
     return min((way for way in candidates(how) if isinstance(way, Way)), key=lambda way: way.seconds)
 
@@ -59,15 +63,20 @@ def candidates(how: LayerRecipe) -> tuple[Way | Refusal, ...]:
 
 def reference(how: LayerRecipe) -> Way:
     """The definition."""
-    return Way("reference", _tuning.CALL_SECONDS + how.products / _tuning.REFERENCE_RATE)
+    return Way("reference", how.compute, _tuning.CALL_SECONDS + how.products / _tuning.REFERENCE_RATE)
 
 
 def _candidate(how: LayerRecipe, method: str) -> Way | Refusal:
-    try:
-        how.usual(method, how.compute)
-    except ValueError as error:
-        return Refusal(method, str(error))
-    return Way(method, _seconds(how, method))
+    computes = (how.compute, "f64") if how.request.exact and how.compute == "f32" else (how.compute,)
+    reason = ""
+    for compute in computes:
+        try:
+            how.usual(method, compute)
+        except ValueError as error:
+            reason = reason or str(error)
+        else:
+            return Way(method, compute, _seconds(how, method, compute))
+    return Refusal(method, reason)
 
 
 # -- prediction ----------------------------------------------------------------------------------------------
@@ -83,17 +92,23 @@ def traffic(how: LayerRecipe) -> int:
     )
 
 
-def ceiling(how: LayerRecipe) -> float:
-    """Operations a second of multiply-adds on one thread, in the type that sums."""
-    return _tuning.LAYER_CEILING[8 if how.compute == "f64" else 4] * LANES[_core.isa()] / LANES["avx512"]
+def ceiling(compute: str) -> float:
+    """Operations a second of multiply-adds on one thread, in the type that computes."""
+    return _tuning.LAYER_CEILING[8 if compute == "f64" else 4] * LANES[_core.isa()] / LANES["avx512"]
 
 
-def _seconds(how: LayerRecipe, method: str) -> float:
+@lru_cache(maxsize=2)
+def measured_ceiling(double: bool) -> float:
+    """The same, measured here and now."""
+    return _core.fma_ceiling(double, 0.05)
+
+
+def _seconds(how: LayerRecipe, method: str, compute: str) -> float:
     spec = how.request.spec
-    lanes = LANES[_core.isa()] // (8 if how.compute == "f64" else 4)
+    lanes = LANES[_core.isa()] // (8 if compute == "f64" else 4)
     share = _tuning.LAYER_SHARE[method]
     if method == "gemm":  # vectors hold the output channels of one group
         out = spec.out_channels // spec.groups * (2 if how.request.complex else 1)
         share *= out / (-(-out // lanes) * lanes)
-    work = 2 * how.products / (ceiling(how) * share)
+    work = 2 * how.products / (ceiling(compute) * share)
     return _tuning.CALL_SECONDS + max(work, traffic(how) / _tuning.COPY_RATE)

@@ -1,0 +1,127 @@
+"""The promise of a layer in numbers: the largest error that each output may have for given data.
+
+    (1.1 min(n, 256) + ceil(n / 256) + 20) u S + t          before the activation
+    t = 2^-123 Σ(|x| + |w| + 1)                             where float32 sums, which may flush subnormals
+    c X Σ|w|                                                spectral: c = 2^-44 by float64, 2^-14 by float32
+
+S is Σ|x||w| + |b| + |residual| over the terms of an output, n their number. An activation multiplies the
+error by its largest slope and adds 4 units in the last place; half types add half a unit at the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung._bound_terms import SPECTRAL_UNITS, absolute
+from faltung._dtype import part
+from faltung._precision import error_units
+from faltung._spec import ConvSpec
+
+from ._activation import Activation
+from ._integers import Data
+from ._recipe import LayerRecipe, recipe
+
+Array: TypeAlias = NDArray[Any]
+
+_FLUSHED = 2.0**-123
+# Of half types: a share of the result that the store loses, at least so much, and from where it is infinite.
+_STORES = {
+    "float16": (2.0**-11, 2.0**-25, 65520.0),
+    "bfloat16": (2.0**-8, 2.0**-134, float.fromhex("0x1.ffp127")),
+}
+
+
+def error_bound(how: LayerRecipe, data: Data, method: str) -> Array:
+    """The bound for each output, in float64; infinite where nothing is promised."""
+    request = how.request
+    if not how.size or request.exact:
+        return np.zeros(how.out_shape)
+    assert data.x is not None and data.w is not None
+    double = request.double
+    unit = 2.0**-53 if double else 2.0**-24
+    n = how.terms + (data.b is not None) + (data.residual is not None)
+    n *= 2 if request.complex else 1
+    with np.errstate(all="ignore"):
+        sizes = _sums(how, Data(*(None if a is None else absolute(a) for a in data)))
+        sizes = np.maximum(sizes, 0) * (1 + 2 * error_units(n) * 2.0**-53)
+        bound = error_units(n) * unit * sizes + n * 2.0**-1074
+        if not double:
+            bound = bound + _FLUSHED * _flushed(how, data)
+        if method == "spectral":
+            bound = bound + _of_transforms(how, data, double or request.precision == "highest")
+        end = float(np.finfo(np.float64 if double else np.float32).max)
+        bound = np.where(sizes + bound < end, bound, np.inf)
+        store = _STORES.get(part(request.dtype).name)
+        if request.activation.rounds or store is not None:
+            results = np.abs(_sums(how, Data(*(None if a is None else _wide(a) for a in data))))
+            results = results + 2 * error_units(n) * 2.0**-53 * sizes
+            bound, largest = _activated(request.activation, bound, results, unit)
+            if store is not None:
+                share, least, most = store
+                lost = share * (largest + bound) + least
+                bound = np.where(largest + bound < most, bound + lost, np.inf)
+        return np.where(np.isfinite(bound), bound, np.inf)
+
+
+def _sums(how: LayerRecipe, data: Data) -> Array:
+    """The layer on float64 or complex128, without its activation."""
+    assert data.x is not None and data.w is not None
+    request, has_bias = how.request, data.b is not None
+    spec = request.spec
+    if spec.bias != has_bias:
+        spec = ConvSpec(
+            input_size=spec.input_size, in_channels=spec.in_channels, out_channels=spec.out_channels,
+            kernel_size=spec.kernel_size, stride=spec.stride, padding=spec.padding, dilation=spec.dilation,
+            groups=spec.groups, flip=spec.flip, bias=has_bias,
+        )  # fmt: skip
+    wide = recipe(
+        replace(
+            request, spec=spec, dtype=data.x.dtype, weight_dtype=data.w.dtype, activation=Activation(),
+            method="auto", precision="highest",
+        )
+    )  # fmt: skip
+    return wide.run(data, None, None, wide.way)
+
+
+def _flushed(how: LayerRecipe, data: Data) -> Array:
+    """Σ(|x| + |w| + 1) over the terms of each output."""
+    assert data.x is not None and data.w is not None
+    w = absolute(data.w)
+    of_x = _sums(how, Data(absolute(data.x), np.ones(w.shape)))
+    last = how.request.layout == "channels_last"
+    of_w: Array = w.sum(axis=tuple(range(w.ndim - 1) if last else range(1, w.ndim)))
+    if not last:
+        of_w = of_w.reshape(-1, *(1,) * how.request.spec.rank)
+    return np.asarray(of_x + of_w + how.terms + 2)
+
+
+def _of_transforms(how: LayerRecipe, data: Data, double: bool) -> Array:
+    """What transforms add: the largest finite sample of an item stands for that near the window."""
+    assert data.x is not None and data.w is not None
+    x = absolute(data.x)
+    largest = float(np.max(x, where=np.isfinite(x), initial=0.0))
+    everywhere = Data(np.full(x.shape, largest), absolute(data.w))
+    return SPECTRAL_UNITS[double] * _sums(how, everywhere)
+
+
+def _activated(activation: Activation, bound: Array, results: Array, unit: float) -> tuple[Array, Array]:
+    """The bound behind an activation, and the largest |y|."""
+    largest = results * activation.slope
+    if activation.name in ("sigmoid", "hardsigmoid"):
+        largest = np.minimum(largest + 0.5, 1.0)
+    if activation.name == "tanh":
+        largest = np.minimum(largest, 1.0)
+    if activation.name == "clip":
+        largest = np.minimum(largest, max(abs(activation.lo), abs(activation.hi)))
+    bound = bound * activation.slope
+    if activation.rounds:
+        bound = bound + 8 * unit * (largest + bound) + (2.0**-146 if unit == 2.0**-24 else 2.0**-1071)
+    return bound, largest
+
+
+def _wide(values: Array) -> Array:
+    return values.astype(np.complex128 if values.dtype.kind == "c" else np.float64)
