@@ -8,6 +8,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/pointer.h"
+#include "core/ops/grouped_run.h"
 
 namespace nb = nanobind;
 
@@ -48,6 +49,9 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
   switch (LayerMethod(method)) {
     case kReference:
       plan = plan_layer_reference(p);
+      break;
+    case kGrouped:
+      plan = plan_grouped(p, selected_isa());
       break;
     default:
       throw std::invalid_argument("unknown method");
