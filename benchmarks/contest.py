@@ -198,7 +198,7 @@ def _pair(row: Row, problem: Problem, threads: int, pair: list[tuple[str, Proble
     return _score(row, problem, threads, entries, quick, not quick)
 
 
-def _missing(needs: tuple[str, ...]) -> list[str]:
+def missing(needs: tuple[str, ...]) -> list[str]:
     """The packages of ``needs`` that are not installed."""
     absent = []
     for name in needs:
@@ -226,7 +226,7 @@ def _score(row: Row, problem: Problem, threads: int, entries: list[Entry], quick
         result.ratio = _share_of_ceiling(result, mine.get(True), threads, problem)
         result.beside = OURS[1].name
     else:
-        _beside_peers(row, result, timed, mine)
+        beside_peers(row.against, result, timed, mine)
     ours, other = result.entry(result.beside), result.entry(result.best)
     if result.ratio is not None and ours is not None and other is not None and ours.times and other.times:
         result.ratio_fastest = other.times.fastest / ours.times.fastest
@@ -235,7 +235,7 @@ def _score(row: Row, problem: Problem, threads: int, entries: list[Entry], quick
         if weigh:
             result.extra_bytes = memory.extra_memory(row.name, threads)
         result.extra_allowed = memory.allowance(problem, threads)
-    absent = _missing(row.needs)
+    absent = missing(row.needs)
     if wrong:
         result.status = wrong[0].upper()[:5] + wrong[0][5:]
     elif absent:
@@ -253,7 +253,9 @@ def _score(row: Row, problem: Problem, threads: int, entries: list[Entry], quick
     return result
 
 
-def _beside_peers(row: Row, result: Result, timed: dict[str, Entry], mine: dict[bool, Entry]) -> None:
+def beside_peers(
+    against: tuple[str, ...], result: Result, timed: dict[str, Entry], mine: dict[bool, Entry]
+) -> None:
     """The lowest ratio over the peers that are as accurate, each beside ours with ``out`` if it has one.
 
     A peer is as accurate when it keeps faltung's own promise at every output, or errs at most twice as much.
@@ -270,7 +272,7 @@ def _beside_peers(row: Row, result: Result, timed: dict[str, Entry], mine: dict[
         everyone.append(ratio)
         if entry.verdict is not None and not entry.verdict.keeps and entry.verdict.units > limit:
             entry.status = "less accurate"
-        elif entry.name.startswith(row.against) and not entry.name.startswith(BY_HAND):
+        elif entry.name.startswith(against) and not entry.name.startswith(BY_HAND):
             official.append((ratio, entry.times.median, entry.name, ours.name if ours is not None else ""))
     if official:
         ratio, _, result.best, result.beside = min(official)

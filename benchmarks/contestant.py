@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .problem import Array, Problem
+from .problem import Array
 
 
 class Unsupported(Exception):
@@ -27,10 +27,11 @@ def module(name: str) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What is timed, and how its value becomes an array afterwards."""
+    """What is timed, how its value becomes an array afterwards, and which way was taken if that is known."""
 
     call: Callable[[], object]
     finish: Callable[[Any], Array] = np.asarray
+    way: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Contestant:
 
     name: str
     package: str
-    prepare: Callable[[Problem, int], Prepared]
+    prepare: Callable[..., Prepared]
     out: bool = False
 
 

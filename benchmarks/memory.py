@@ -40,7 +40,12 @@ def allowance(problem: Problem, threads: int) -> int:
 
 def extra_memory(row: str, threads: int) -> int | None:
     """Bytes that ``row`` takes with ``threads`` workers, or None when a fresh process cannot tell."""
-    command = [sys.executable, "-m", "benchmarks.memory", row, str(threads)]
+    return in_fresh_process("benchmarks.memory", row, str(threads))
+
+
+def in_fresh_process(*module: str) -> int | None:
+    """The number that ``python -m`` prints for a module and its arguments, or None where it fails."""
+    command = [sys.executable, "-m", *module]
     place = Path(__file__).resolve().parents[1]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(place), os.environ.get("PYTHONPATH", "")])}
     try:

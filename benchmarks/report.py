@@ -18,7 +18,8 @@ from .contestant import Unsupported, module
 COLUMNS = ("row", "thr", "best peer", "peer ms", "ours ms", "ratio", "fastest", "target", "verdict",
            "error of max, of u·S", "peer's error", "GFLOP/s", "extra MiB")  # fmt: skip
 
-PACKAGES = ("faltung", "numpy", "scipy", "opencv-python-headless", "torch", "astropy", "threadpoolctl")
+PACKAGES = ("faltung", "numpy", "scipy", "opencv-python-headless", "torch", "astropy", "onnxruntime",
+            "openvino", "threadpoolctl")  # fmt: skip
 
 
 def machine() -> dict[str, Any]:
@@ -81,7 +82,7 @@ def urgency(result: Result) -> tuple[int, float]:
     return (4 if result.target is not None else 5), distance
 
 
-def _ms(entry: Entry | None) -> str:
+def milliseconds(entry: Entry | None) -> str:
     if entry is None or entry.times is None:
         return "-"
     times = entry.times
@@ -107,7 +108,7 @@ def cells(result: Result) -> tuple[str, ...]:
     if result.ratio is not None and result.ratio_any is not None and result.ratio_any < 0.995 * result.ratio:
         ratio += f" ({result.ratio_any:.3g} any)"
     return (
-        result.row, str(result.threads), result.best or "-", _ms(peer), _ms(ours),
+        result.row, str(result.threads), result.best or "-", milliseconds(peer), milliseconds(ours),
         ratio, "-" if result.ratio_fastest is None else f"{result.ratio_fastest:.3g}",
         "-" if result.target is None else f"{result.target:g}",
         result.status, _error(ours), _error(peer),
@@ -160,7 +161,7 @@ def entrants(result: Result) -> str:
     timed = sorted(
         (e for e in result.entries if e.times is not None), key=lambda e: e.times.median if e.times else 0
     )
-    lines = [f"  {e.name:32s} {_ms(e):>20s} ms   err {_error(e)}"
+    lines = [f"  {e.name:32s} {milliseconds(e):>20s} ms   err {_error(e)}"
              + ("" if e.status == "ok" else f"   [{e.status}]") for e in timed]  # fmt: skip
     lines += [f"  {e.name:32s} {e.status}" for e in result.entries if e.times is None]
     return "\n".join(lines)
