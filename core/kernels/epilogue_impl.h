@@ -10,7 +10,7 @@
 //   gelu_tanh  = x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), the same function as with tanh
 //
 // g(a) = e^(a^2 / 2) erfc(a / sqrt 2) / 2 falls from 1/2 like 1 / (a sqrt(2 pi)), so 1 / g = c a + 2 + p / q with
-// c = sqrt(2 pi) and a p / q that falls from 0 to -2: one rational function for the whole range, up to where the result is no
+// c = sqrt(2 pi) and a p / q that falls from 0 to -2: one rational function for the whole range, to where the result is no
 // number any more. With b = c a q + 2 q + p: d = ((c a q + p) / 2 - q expm1(-a^2 / 2)) / b, which has no difference, and
 // -a g = ((2 q + p) / b - 1) / c, where the errors of the quotient count little. Horner's rule does not cancel, for the
 // coefficients of q are all positive and those of p all negative. p / q and h come from Remez' exchange in 50 digits: the
