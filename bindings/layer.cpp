@@ -9,6 +9,7 @@
 #include "bindings/bindings.h"
 #include "bindings/pointer.h"
 #include "core/ops/dense.h"
+#include "core/ops/grouped_run.h"
 
 namespace nb = nanobind;
 
@@ -52,6 +53,9 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
       break;
     case kGemm:
       plan = plan_dense(p, selected_isa());
+      break;
+    case kGrouped:
+      plan = plan_grouped(p, selected_isa());
       break;
     default:
       throw std::invalid_argument("unknown method");
