@@ -72,6 +72,10 @@ def definition(
     passed = reference_nn.conv(
         error, abs(pointwise.astype(middle.dtype)).astype(np.longdouble), layout=layout
     )
+    top = np.finfo(np.float64 if x.dtype == np.float64 else np.float32).max
+    past = (first.size >= top).astype(np.float64)  # nothing is promised of what is made of these
+    reached = reference_nn.conv(past, np.ones(pointwise.shape), layout=layout).value > 0
+    want = dataclasses.replace(want, size=np.where(reached, np.inf, want.size))
     more = dataclasses.replace(want, size=want.size + passed.value)
     limit = allowance(more, x.dtype) + passed.value
     steep = reference_nn.steepest(activation)

@@ -6,17 +6,17 @@
 //
 //   sigmoid(x) = (x < 0 ? e : 1) / (1 + e), e = e^-|x|: nothing cancels, nothing overflows
 //   tanh|x|    = t / (t + 2), t = expm1(2 |x|) = 2^k m + (2^k - 1)
-//   gelu(x)    = x e^(-x^2 / 2) g(|x|) below -1/2, else x / 2 + |x| d, d = (1 - erfc(|x| / sqrt 2)) / 2
+//   gelu(x)    = x / 2 + |x| d, d = (1 - erfc(|x| / sqrt 2)) / 2; below -1/2: x e^(-x^2 / 2) g(|x|)
 //   gelu_tanh  = x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), the same function as with tanh
 //
-// g(a) = e^(a^2 / 2) erfc(a / sqrt 2) / 2 falls from 1/2 like 1 / (a sqrt(2 pi)), so 1 / g = 2 + sqrt(2 pi) a + p / q with
-// what falls from 0 to -2: one rational function for the whole range, up to where the result is no number any more, and its
-// errors count little, at either end. g = q / b with b = (sqrt(2 pi) a + 2) q + p, and d = (b / 2 - q e^(-a^2 / 2)) / b,
-// where b / 2 - q is written without the difference. The coefficients of p are all negative and those of q all positive, so Horner's rule does not
-// cancel either. It, and h, come from Remez' exchange in 50 digits: the levelled error of a rational function p / q is linear
-// in p, q and the level once q of the last round stands in for q beside the level; nodes begin at Chebyshev's, pushed
-// towards 0. An exponent of size 100 must be known to 2^-31: squares and cubes are kept in two numbers, the first of which
-// has so few bits that their products are exact with and without fused operations.
+// g(a) = e^(a^2 / 2) erfc(a / sqrt 2) / 2 falls from 1/2 like 1 / (a sqrt(2 pi)), so 1 / g = c a + 2 + p / q with
+// c = sqrt(2 pi) and a p / q that falls from 0 to -2: one rational function for the whole range, to where the result is no
+// number any more. With b = c a q + 2 q + p: d = ((c a q + p) / 2 - q expm1(-a^2 / 2)) / b, which has no difference, and
+// -a g = ((2 q + p) / b - 1) / c, where the errors of the quotient count little. Horner's rule does not cancel, for the
+// coefficients of q are all positive and those of p all negative. p / q and h come from Remez' exchange in 50 digits: the
+// levelled error of a rational function is linear in p, q and the level once the q of the last round stands in for q beside
+// the level; nodes begin at Chebyshev's, pushed towards 0. An exponent of size 100 must be known to 2^-31: squares and cubes
+// are kept in two numbers, the first of which has so few bits that its products are exact with and without fused operations.
 #pragma once
 #include "core/kernels/epilogue.h"
 #include "core/kernels/vec.h"
@@ -159,15 +159,16 @@ struct Activate {
   static FALTUNG_INLINE vec gelu(vec x) {
     const vec a = at_most(magnitude(x), N::gelu_end), head = upper(a), rest = a - head;
     const Power e = power(T(-0.5) * (head * head), T(-0.5) * (rest * (a + head)));
-    constexpr T root_two_pi = T(2.5066282746310005024);
-    const vec p = polynomial(a, N::p), q = polynomial(a, N::q);
+    constexpr T root_two_pi = T(2.5066282746310005024), inverse = T(0.39894228040143267794);
+    const vec p = polynomial(a, N::p), q = polynomial(a, N::q), all = root_two_pi * a * q;
     const vec scale = e.scaled(Vx::fill(1)), expm1 = e.m * scale + (scale - T(1));
-    const vec near = (root_two_pi * a * q + p) * T(0.5) - q * expm1;
+    const vec other = T(2) * q + p;
     const auto tail = x < T(-0.5);
-    const vec ratio = (tail ? e.m * q + q : near) / ((root_two_pi * a + T(2)) * q + p);
-    const vec below = e.scaled(at_least(x, -N::gelu_end) * ratio);
-    const vec inside = tail ? below : magnitude(x) * ratio + T(0.5) * x;
-    return none_at_minus_infinity(x, x > N::gelu_end ? x : inside);  // d would pass 1/2 by its error
+    const vec ratio = (tail ? other : (all + p) * T(0.5) - q * expm1) / (all + other);
+    const vec below = e.scaled((e.m * inverse + inverse) * (ratio - T(1)));
+    const vec inside = tail ? below : a * ratio + T(0.5) * x;
+    // Far to the right d would pass 1/2 by its error; far to the left e is 0.
+    return none_at_minus_infinity(x, x > N::gelu_end ? x : inside);
   }
   // The exponent: a (c0 + c1 a^2) in two numbers.
   static FALTUNG_INLINE vec gelu_tanh(vec x) {

@@ -160,7 +160,7 @@ void check_accuracy() {
           sizeof(T), isa_name(isa), worst, static_cast<double>(x[static_cast<std::size_t>(where)]),
           static_cast<double>(values[static_cast<std::size_t>(where)]), y[static_cast<std::size_t>(where)]);
       if (std::getenv("FALTUNG_TEST_FULL") != nullptr) std::puts(text);
-      if (worst > 5) report(__FILE__, __LINE__, text);
+      if (worst > 4) report(__FILE__, __LINE__, text);
     }
   }
 }
