@@ -8,6 +8,8 @@
 
 #include "bindings/bindings.h"
 #include "bindings/pointer.h"
+#include "core/ops/depthwise.h"
+#include "core/ops/planes.h"
 
 namespace nb = nanobind;
 
@@ -20,12 +22,13 @@ using Sizes = std::tuple<int64_t, int64_t, int64_t, int64_t>;
 using Steps = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>;
 using Types = std::tuple<int, int, int, int>;
 using Function = std::tuple<int, double, double>;
+using Blocks = std::tuple<std::vector<int64_t>, bool, bool, bool>;  // block, folded, local, keep
 enum LayerMethod { kReference, kGemm, kDepthwise, kGrouped, kPlanes, kSpectral };
 
 void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& axes, const Steps& steps,
                const Types& types, bool complex_numbers, int store, bool bias, bool residual,
                const Function& activation, int64_t in_zero, const std::vector<int64_t>& weight_zero,
-               int64_t weight_offset, int method) {
+               int64_t weight_offset, int method, const Blocks& spectral) {
   LayerProblem p;
   std::tie(p.batch, p.groups, p.in_channels, p.out_channels) = sizes;
   for (const auto& [in, out, taps, stride, dilation, pad, boundary, in_step, weight_step, out_step,
@@ -49,6 +52,18 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
     case kReference:
       plan = plan_layer_reference(p);
       break;
+    case kDepthwise:
+      plan = plan_depthwise(p, selected_isa());
+      break;
+    case kPlanes:
+      plan = plan_planes(p, selected_isa(), nullptr);
+      break;
+    case kSpectral: {
+      SpectralOptions options;
+      std::tie(options.block, options.folded, options.local, options.keep) = spectral;
+      plan = plan_planes(p, selected_isa(), &options);
+      break;
+    }
     default:
       throw std::invalid_argument("unknown method");
   }
@@ -113,7 +128,7 @@ void bind_layer(nb::module_& m) {
       .def("__init__", &construct, nb::arg("sizes"), nb::arg("axes"), nb::arg("steps"), nb::arg("types"),
            nb::arg("complex_numbers"), nb::arg("store"), nb::arg("bias"), nb::arg("residual"),
            nb::arg("activation"), nb::arg("in_zero"), nb::arg("weight_zero"), nb::arg("weight_offset"),
-           nb::arg("method"))
+           nb::arg("method"), nb::arg("spectral") = Blocks{{}, false, false, false})
       .def("pack", &pack, nb::arg("weights"), nb::arg("threads"))
       .def("run", &run, nb::arg("x"), nb::arg("packed"), nb::arg("bias").none(), nb::arg("residual").none(),
            nb::arg("out"), nb::arg("threads"), nb::arg("release"))

@@ -137,6 +137,7 @@ class Layer:
         weight_zero: Sequence[int],
         weight_offset: int,
         method: int,
+        spectral: tuple[Sequence[int], bool, bool, bool] = ...,
     ) -> None: ...
     def pack(self, weights: NDArray[Any], threads: int) -> PackedWeights: ...
     def run(
