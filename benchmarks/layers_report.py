@@ -66,19 +66,8 @@ def plain(table: Sequence[tuple[str, ...]]) -> str:
 
 def classes(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """The figures of every class beside what was measured; ``rows`` are results as plain data."""
-    head = (
-        "class",
-        "layout",
-        "thr",
-        "rows",
-        "met",
-        "worst",
-        "figure",
-        "mean",
-        "figure",
-        "verdict",
-        "worst row",
-    )
+    head = ("class", "layout", "thr", "rows", "met", "worst", "figure", "mean", "figure", "verdict",
+            "worst row", "share")  # fmt: skip
     table: list[tuple[str, ...]] = [head]
     for word, kind in CLASSES.items():
         found = [row for row in rows if row["kind"] == word and row["ratio"] is not None]
@@ -98,14 +87,16 @@ def classes(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
 
 def line(name: str, layout: str, threads: int, members: Sequence[dict[str, Any]], every: float,
          target: float) -> tuple[str, ...]:  # fmt: skip
-    """One line of `classes`."""
+    """One line of `classes`; the share is of the ceiling that binds, from the lowest to the highest row."""
     worst = min(members, key=lambda row: float(row["ratio"]))
     reached = mean(row["ratio"] for row in members)
     met = sum(row["ratio"] >= every for row in members)
     verdict = "met" if met == len(members) and reached >= target else "MISSED"
+    shares = [row["share"] for row in members if row["share"]]
     return (
         name, layout, str(threads), str(len(members)), str(met), f"{worst['ratio']:.2f}",
         f"{every:g}" if every else "", f"{reached:.2f}", f"{target:g}", verdict, worst["row"],
+        f"{min(shares):.0%} to {max(shares):.0%}" if shares else "",
     )  # fmt: skip
 
 

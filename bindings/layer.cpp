@@ -9,6 +9,7 @@
 #include "bindings/bindings.h"
 #include "bindings/pointer.h"
 #include "core/ops/depthwise.h"
+#include "core/ops/grouped_run.h"
 #include "core/ops/planes.h"
 
 namespace nb = nanobind;
@@ -64,6 +65,9 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
       plan = plan_planes(p, selected_isa(), &options);
       break;
     }
+    case kGrouped:
+      plan = plan_grouped(p, selected_isa());
+      break;
     default:
       throw std::invalid_argument("unknown method");
   }

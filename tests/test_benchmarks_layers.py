@@ -189,6 +189,7 @@ def test_tables_of_classes_and_networks(monkeypatch: pytest.MonkeyPatch) -> None
         "2.5",
         "met",
         "resnet50-3x3-64-64@56",
+        "",
     )
     assert torch[7:10] == ("4.00", "20", "MISSED")
     _, total = layers_report.networks(rows)
