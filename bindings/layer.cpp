@@ -8,6 +8,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/pointer.h"
+#include "core/ops/dense.h"
 #include "core/ops/depthwise.h"
 #include "core/ops/grouped_run.h"
 #include "core/ops/planes.h"
@@ -52,6 +53,9 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
   switch (LayerMethod(method)) {
     case kReference:
       plan = plan_layer_reference(p);
+      break;
+    case kGemm:
+      plan = plan_dense(p, selected_isa());
       break;
     case kDepthwise:
       plan = plan_depthwise(p, selected_isa());
