@@ -8,7 +8,9 @@
 
 #include "bindings/bindings.h"
 #include "bindings/pointer.h"
+#include "core/ops/dense.h"
 #include "core/ops/depthwise.h"
+#include "core/ops/grouped_run.h"
 #include "core/ops/planes.h"
 
 namespace nb = nanobind;
@@ -52,6 +54,9 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
     case kReference:
       plan = plan_layer_reference(p);
       break;
+    case kGemm:
+      plan = plan_dense(p, selected_isa());
+      break;
     case kDepthwise:
       plan = plan_depthwise(p, selected_isa());
       break;
@@ -64,10 +69,13 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
       plan = plan_planes(p, selected_isa(), &options);
       break;
     }
+    case kGrouped:
+      plan = plan_grouped(p, selected_isa());
+      break;
     default:
       throw std::invalid_argument("unknown method");
   }
-  new (self) PyLayer{std::move(plan), weight_offset};
+  new (self) PyLayer{std::move(p), std::move(plan), weight_offset};
 }
 
 PyPacked* pack(const PyLayer& self, nb::handle weights, int threads) {
@@ -85,20 +93,7 @@ bool run(const PyLayer& self, nb::handle in, const PyPacked& packed, nb::handle 
 }
 
 nb::dict summary(const PyLayer& self) {
-  const LayerSummary& s = self.plan->summary();
-  nb::dict d;
-  d["kernel"] = s.kernel;
-  d["tile"] = nb::make_tuple(s.tile_positions, s.tile_channels);
-  d["strip"] = s.strip;
-  d["chunk"] = s.chunk;
-  d["splits"] = s.splits;
-  d["units"] = s.units;
-  d["scratch_bytes"] = s.scratch;
-  d["shared_bytes"] = s.shared;
-  d["weight_bytes"] = self.plan->packed_bytes();
-  d["packs_input"] = s.packs_input;
-  d["turns_output"] = s.turns_output;
-  return d;
+  return summary_of(self.plan->summary(), self.plan->packed_bytes());
 }
 
 }  // namespace
@@ -119,6 +114,22 @@ bool run_layer(const PyLayer& self, const LayerArrays& arrays, int threads, bool
   }
   if (PyErr_Occurred()) throw nb::python_error();
   return outcome.reported;
+}
+
+nb::dict summary_of(const LayerSummary& s, int64_t weight_bytes) {
+  nb::dict d;
+  d["kernel"] = s.kernel;
+  d["tile"] = nb::make_tuple(s.tile_positions, s.tile_channels);
+  d["strip"] = s.strip;
+  d["chunk"] = s.chunk;
+  d["splits"] = s.splits;
+  d["units"] = s.units;
+  d["scratch_bytes"] = s.scratch;
+  d["shared_bytes"] = s.shared;
+  d["weight_bytes"] = weight_bytes;
+  d["packs_input"] = s.packs_input;
+  d["turns_output"] = s.turns_output;
+  return d;
 }
 
 void bind_layer(nb::module_& m) {

@@ -12,7 +12,7 @@
 
 #include "core/base/memory.h"
 #include "core/bench/ceiling.h"
-#include "core/ops/dense_run.h"
+#include "core/ops/dense.h"
 
 namespace faltung::bench {
 namespace {

@@ -99,5 +99,13 @@ template <>
 const GemmTable<double>& gemm_table<double>(Isa isa) {
   FALTUNG_PICK(gemm_f64)
 }
+template <>
+const GroupedTable<float>& grouped_table<float>(Isa isa) {
+  FALTUNG_PICK(grouped_f32)
+}
+template <>
+const GroupedTable<double>& grouped_table<double>(Isa isa) {
+  FALTUNG_PICK(grouped_f64)
+}
 
 }  // namespace faltung

@@ -7,6 +7,7 @@
 #include "core/kernels/depthwise.h"
 #include "core/kernels/epilogue.h"
 #include "core/kernels/gemm.h"
+#include "core/kernels/grouped.h"
 #include "core/kernels/separable.h"
 #include "core/kernels/spectral.h"
 #include "core/kernels/stencil.h"
@@ -32,5 +33,7 @@ template <class T>
 const TurnTable<T>& turn_table(Isa isa);
 template <class T>
 const GemmTable<T>& gemm_table(Isa isa);
+template <class T>
+const GroupedTable<T>& grouped_table(Isa isa);
 
 }  // namespace faltung

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "core/kernels/select.h"
+#include "core/ops/dense.h"
 #include "core/ops/dense_grid.h"
 #include "core/ops/dense_store.h"
 #include "core/ops/dense_strip.h"
@@ -52,7 +53,5 @@ class DenseLayer final : public Layer {
 template <class T>
 bool repair_dense(const LayerProblem& given, const DensePlan& plan, const LayerArrays& arrays,
                   const T* weights, int threads, Poll poll);
-
-std::unique_ptr<Layer> plan_dense(const LayerProblem& problem, Isa isa);
 
 }  // namespace faltung

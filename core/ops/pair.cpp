@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "core/base/lease.h"
-#include "core/ops/dense_run.h"
+#include "core/ops/dense.h"
 #include "core/ops/depthwise.h"
 #include "core/reference/number.h"
 

@@ -24,6 +24,8 @@ class LayerPair {
   // std::invalid_argument, with the reason, for what does not fit together or is none of a pair's.
   LayerPair(const LayerProblem& depthwise, const LayerProblem& pointwise, Isa isa,
             int64_t middle_bytes = kMiddleBytes);
+  LayerPair(LayerPair&&) = default;
+  LayerPair(const LayerPair&) = delete;
 
   int64_t packed_bytes() const { return packed_bytes_; }
   void pack(const void* depthwise, const void* pointwise, void* packed, int threads) const;

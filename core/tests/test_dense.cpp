@@ -1,5 +1,5 @@
 // The dense method against the definition: random layers of every kind, and shapes that take its special ways.
-#include "core/ops/dense_run.h"
+#include "core/ops/dense.h"
 
 #include "core/tests/check.h"
 #include "core/tests/layer_check.h"

@@ -1,0 +1,15 @@
+// Grouped kernels on f64, avx512: 64-byte vectors; tiles are outs x vectors.
+#include "core/kernels/grouped_impl.h"
+
+namespace faltung {
+namespace {
+constexpr GroupedKernel<double> kRows[] = {
+    FALTUNG_GROUPED_8(double, 64, f64, avx512, 1), FALTUNG_GROUPED_12(double, 64, f64, avx512, 2),
+    FALTUNG_GROUPED_8(double, 64, f64, avx512, 3), FALTUNG_GROUPED_6(double, 64, f64, avx512, 4),
+    FALTUNG_GROUPED_5(double, 64, f64, avx512, 5), FALTUNG_GROUPED_4(double, 64, f64, avx512, 6),
+    FALTUNG_GROUPED_3(double, 64, f64, avx512, 7), FALTUNG_GROUPED_3(double, 64, f64, avx512, 8),
+};
+}  // namespace
+}  // namespace faltung
+
+FALTUNG_GROUPED_TABLE(double, 64, f64, avx512)
