@@ -8,7 +8,10 @@
 
 #include "bindings/bindings.h"
 #include "bindings/pointer.h"
+#include "core/ops/dense.h"
+#include "core/ops/depthwise.h"
 #include "core/ops/grouped_run.h"
+#include "core/ops/planes.h"
 
 namespace nb = nanobind;
 
@@ -21,12 +24,13 @@ using Sizes = std::tuple<int64_t, int64_t, int64_t, int64_t>;
 using Steps = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>;
 using Types = std::tuple<int, int, int, int>;
 using Function = std::tuple<int, double, double>;
+using Blocks = std::tuple<std::vector<int64_t>, bool, bool, bool>;  // block, folded, local, keep
 enum LayerMethod { kReference, kGemm, kDepthwise, kGrouped, kPlanes, kSpectral };
 
 void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& axes, const Steps& steps,
                const Types& types, bool complex_numbers, int store, bool bias, bool residual,
                const Function& activation, int64_t in_zero, const std::vector<int64_t>& weight_zero,
-               int64_t weight_offset, int method) {
+               int64_t weight_offset, int method, const Blocks& spectral) {
   LayerProblem p;
   std::tie(p.batch, p.groups, p.in_channels, p.out_channels) = sizes;
   for (const auto& [in, out, taps, stride, dilation, pad, boundary, in_step, weight_step, out_step,
@@ -50,13 +54,28 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
     case kReference:
       plan = plan_layer_reference(p);
       break;
+    case kGemm:
+      plan = plan_dense(p, selected_isa());
+      break;
+    case kDepthwise:
+      plan = plan_depthwise(p, selected_isa());
+      break;
+    case kPlanes:
+      plan = plan_planes(p, selected_isa(), nullptr);
+      break;
+    case kSpectral: {
+      SpectralOptions options;
+      std::tie(options.block, options.folded, options.local, options.keep) = spectral;
+      plan = plan_planes(p, selected_isa(), &options);
+      break;
+    }
     case kGrouped:
       plan = plan_grouped(p, selected_isa());
       break;
     default:
       throw std::invalid_argument("unknown method");
   }
-  new (self) PyLayer{std::move(plan), weight_offset};
+  new (self) PyLayer{std::move(p), std::move(plan), weight_offset};
 }
 
 PyPacked* pack(const PyLayer& self, nb::handle weights, int threads) {
@@ -74,20 +93,7 @@ bool run(const PyLayer& self, nb::handle in, const PyPacked& packed, nb::handle 
 }
 
 nb::dict summary(const PyLayer& self) {
-  const LayerSummary& s = self.plan->summary();
-  nb::dict d;
-  d["kernel"] = s.kernel;
-  d["tile"] = nb::make_tuple(s.tile_positions, s.tile_channels);
-  d["strip"] = s.strip;
-  d["chunk"] = s.chunk;
-  d["splits"] = s.splits;
-  d["units"] = s.units;
-  d["scratch_bytes"] = s.scratch;
-  d["shared_bytes"] = s.shared;
-  d["weight_bytes"] = self.plan->packed_bytes();
-  d["packs_input"] = s.packs_input;
-  d["turns_output"] = s.turns_output;
-  return d;
+  return summary_of(self.plan->summary(), self.plan->packed_bytes());
 }
 
 }  // namespace
@@ -110,6 +116,22 @@ bool run_layer(const PyLayer& self, const LayerArrays& arrays, int threads, bool
   return outcome.reported;
 }
 
+nb::dict summary_of(const LayerSummary& s, int64_t weight_bytes) {
+  nb::dict d;
+  d["kernel"] = s.kernel;
+  d["tile"] = nb::make_tuple(s.tile_positions, s.tile_channels);
+  d["strip"] = s.strip;
+  d["chunk"] = s.chunk;
+  d["splits"] = s.splits;
+  d["units"] = s.units;
+  d["scratch_bytes"] = s.scratch;
+  d["shared_bytes"] = s.shared;
+  d["weight_bytes"] = weight_bytes;
+  d["packs_input"] = s.packs_input;
+  d["turns_output"] = s.turns_output;
+  return d;
+}
+
 void bind_layer(nb::module_& m) {
   nb::class_<PyPacked>(m, "PackedWeights", "Weights as a planned layer wants them.")
       .def_prop_ro("nbytes", [](const PyPacked& self) { return self.memory.size(); });
@@ -117,7 +139,7 @@ void bind_layer(nb::module_& m) {
       .def("__init__", &construct, nb::arg("sizes"), nb::arg("axes"), nb::arg("steps"), nb::arg("types"),
            nb::arg("complex_numbers"), nb::arg("store"), nb::arg("bias"), nb::arg("residual"),
            nb::arg("activation"), nb::arg("in_zero"), nb::arg("weight_zero"), nb::arg("weight_offset"),
-           nb::arg("method"))
+           nb::arg("method"), nb::arg("spectral") = Blocks{{}, false, false, false})
       .def("pack", &pack, nb::arg("weights"), nb::arg("threads"))
       .def("run", &run, nb::arg("x"), nb::arg("packed"), nb::arg("bias").none(), nb::arg("residual").none(),
            nb::arg("out"), nb::arg("threads"), nb::arg("release"))

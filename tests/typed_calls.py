@@ -79,8 +79,24 @@ def plans(f32: Single) -> None:
     assert_type(plan.shape, tuple[int, ...])
 
 
+def layers(f32: Single, u8: Bytes, i16: NDArray[np.int16], tensor: Tensor, unknown: Any) -> None:
+    assert_type(fl.nn.conv(f32, f32, padding="same", stride=(2, 1)), Single)
+    assert_type(fl.nn.conv(f32, [[[1.0]]], activation=("clip", 0, 1)), Single)
+    assert_type(fl.nn.conv(u8, u8, x_zero_point=3), NDArray[np.int32])
+    assert_type(fl.nn.conv(i16, i16, overflow="wrap"), NDArray[np.int16])
+    assert_type(fl.nn.conv(tensor, tensor, None, residual=tensor), Tensor)
+    assert_type(fl.nn.conv(unknown, f32, out=f32), Single)
+    assert_type(fl.nn.conv(unknown, f32), Any)
+    assert_type(fl.nn.separable_conv(f32, f32, f32, mid_activation="relu6"), Single)
+    plan = fl.nn.plan_conv((1, 3, 8), f32, dtype=np.float32)
+    assert_type(plan, fl.nn.LayerPlan)
+    assert_type(plan.error_bound(f32), NDArray[Any])
+
+
 def wrong(f32: Single) -> None:
     fl.convolve(f32, f32, boundary=3)  # type: ignore[call-overload]
     fl.correlate(f32, f32, padding=1)  # type: ignore[call-overload]
     fl.convolve(f32, f32, "same", "wrap")  # type: ignore[call-overload]
     fl.plan_convolve((3,), [1], stride="2")  # type: ignore[arg-type]
+    fl.nn.conv(f32, f32, stride="2")  # type: ignore[arg-type]
+    fl.nn.plan_conv((3,), f32, layout="NCHW")  # type: ignore[arg-type]

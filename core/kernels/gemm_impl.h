@@ -79,14 +79,18 @@ void gemm(const GemmArgs<T>& g) {
       }
     }
     if (g.clip) {
-      const vec lo = Vx::fill(g.lo), hi = Vx::fill(g.hi);
+      const vec lo = Vx::fill(g.lo);
 #pragma GCC unroll 32
       for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-        for (int v = 0; v < V; ++v) {
-          const vec x = acc[r][v];
-          acc[r][v] = x < lo ? lo : x > hi ? hi : x;
-        }
+        for (int v = 0; v < V; ++v) acc[r][v] = Vx::at_least(acc[r][v], lo);
+      if (g.hi < T(__builtin_inf())) {
+        const vec hi = Vx::fill(g.hi);
+#pragma GCC unroll 32
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+          for (int v = 0; v < V; ++v) acc[r][v] = Vx::at_most(acc[r][v], hi);
+      }
     }
     T* low = g.c + row * g.ldc;
     T* high = low + g.c_half;

@@ -68,6 +68,14 @@ const SpectralTable<double>& spectral_table<double>(Isa isa) {
   FALTUNG_PICK(spectral_f64)
 }
 template <>
+const DepthwiseTable<float>& depthwise_table<float>(Isa isa) {
+  FALTUNG_PICK(depthwise_f32)
+}
+template <>
+const DepthwiseTable<double>& depthwise_table<double>(Isa isa) {
+  FALTUNG_PICK(depthwise_f64)
+}
+template <>
 const EpilogueTable<float>& epilogue_table<float>(Isa isa) {
   FALTUNG_PICK(epilogue_f32)
 }

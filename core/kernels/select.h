@@ -4,6 +4,7 @@
 
 #include "core/base/cpu.h"
 #include "core/kernels/convert.h"
+#include "core/kernels/depthwise.h"
 #include "core/kernels/epilogue.h"
 #include "core/kernels/gemm.h"
 #include "core/kernels/grouped.h"
@@ -24,6 +25,8 @@ template <class T>
 const ColumnsTable<T>& columns_table(Isa isa);
 template <class T>
 const SpectralTable<T>& spectral_table(Isa isa);
+template <class T>
+const DepthwiseTable<T>& depthwise_table(Isa isa);
 template <class T>
 const EpilogueTable<T>& epilogue_table(Isa isa);
 template <class T>

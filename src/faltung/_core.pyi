@@ -137,12 +137,31 @@ class Layer:
         weight_zero: Sequence[int],
         weight_offset: int,
         method: int,
+        spectral: tuple[Sequence[int], bool, bool, bool] = ...,
     ) -> None: ...
     def pack(self, weights: NDArray[Any], threads: int) -> PackedWeights: ...
     def run(
         self,
         x: NDArray[Any],
         packed: PackedWeights,
+        bias: NDArray[Any] | None,
+        residual: NDArray[Any] | None,
+        out: NDArray[Any],
+        threads: int,
+        release: bool,
+    ) -> bool: ...
+    def summary(self) -> LayerSummary: ...
+
+class LayerPair:
+    """A depthwise and a 1x1 layer in one pass: fixed shapes and strides, any arrays."""
+
+    def __init__(self, depthwise: Layer, pointwise: Layer) -> None: ...
+    def pack(self, depthwise: NDArray[Any], pointwise: NDArray[Any], threads: int) -> PackedWeights: ...
+    def run(
+        self,
+        x: NDArray[Any],
+        packed: PackedWeights,
+        middle_bias: NDArray[Any] | None,
         bias: NDArray[Any] | None,
         residual: NDArray[Any] | None,
         out: NDArray[Any],

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from typing import Any, Unpack, overload
 
+import numpy as np
 from numpy.typing import NDArray
 
 from faltung._normalize import PaddingLike, PerAxis
 from faltung._precision import setting
 from faltung._spec import Layout
-from faltung._typing import Boundary, Foreign, Inexact, Out
+from faltung._typing import Boundary, Foreign, Out
 
 from ._activation import ActivationLike
 from ._calls import call, calls
-from ._typing import Options, ZeroPoints
+from ._typing import Byte, Options, Same, ZeroPoints
 
 
 @overload
 def conv(x: Any, w: Any, b: Any = ..., *, out: Out, **options: Unpack[Options]) -> Out: ...
 @overload
 def conv(
-    x: NDArray[Inexact], w: Any, b: Any = ..., *, out: None = ..., **options: Unpack[Options]
-) -> NDArray[Inexact]: ...
+    x: NDArray[Same], w: Any, b: Any = ..., *, out: None = ..., **options: Unpack[Options]
+) -> NDArray[Same]: ...
+@overload
+def conv(
+    x: NDArray[Byte], w: Any, b: Any = ..., *, out: None = ..., **options: Unpack[Options]
+) -> NDArray[np.int32]: ...
 @overload
 def conv(
     x: NDArray[Any], w: Any, b: Any = ..., *, out: None = ..., **options: Unpack[Options]

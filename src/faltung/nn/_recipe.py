@@ -148,9 +148,7 @@ class LayerRecipe:
         exact = self._how(known, residual is not None, way)
         if exact.store not in ("cast", "fits") or (exact.compute == "wide" and way.method != "reference"):
             return None
-        if out is None:
-            out = np.empty(self.out_shape, self.out_dtype)
-        elif type(out) is not np.ndarray or not steps_whole(out):
+        if out is not None and (type(out) is not np.ndarray or not steps_whole(out)):
             return None
         try:
             layer = self._bind(x, data.w, residual, out, exact, way)
@@ -159,10 +157,12 @@ class LayerRecipe:
         return Bound(layer, *self._threads(workers, way))
 
     def _bind(
-        self, x: Array, w: Array, residual: Array | None, out: Array, exact: Exact, way: Way
+        self, x: Array, w: Array, residual: Array | None, out: Array | None, exact: Exact, way: Way
     ) -> CoreLayer:
+        """The layer for these arrays; without `out` for a new result."""
         over = residual.strides if residual is not None else None
-        return self.layer(x.strides, w.strides, out.strides, over, exact.compute, exact.store, way.method)
+        steps = contiguous(self.out_shape, self.out_dtype.itemsize) if out is None else out.strides
+        return self.layer(x.strides, w.strides, steps, over, exact.compute, exact.store, way.method)
 
     # -- running ---------------------------------------------------------------------------------------------
 
@@ -181,9 +181,8 @@ class LayerRecipe:
         """
         x, w, b, residual = data
         assert x is not None and w is not None
-        result = np.empty(self.out_shape, self.out_dtype)
         if not self.size:
-            return result if out is None else out
+            return np.empty(self.out_shape, self.out_dtype) if out is None else out
         exact = self._how(known or Data(), residual is not None, way)
         if self.request.exact and exact.store != "fits":
             exact = self._how(data, residual is not None, way)
@@ -192,6 +191,8 @@ class LayerRecipe:
         others = [array for array in data if array is not None]
         if out is not None and exact.store != "raise" and steps_whole(out) and not touches(out, *others):
             result = out
+        else:
+            result = np.empty(self.out_shape, self.out_dtype)
         threads, release = self._threads(workers, way)
         try:
             layer = self._bind(x, w, residual, result, exact, way)
@@ -220,7 +221,7 @@ class LayerRecipe:
         """The type that sums such data, and what happens at the store."""
         if not self.request.exact:
             return Exact(self.compute, "cast")
-        found = choose_exact(self, data, residual)
+        found = choose_exact(self, data, residual, way.method == "gemm")
         if way.method == "reference":
             return found._replace(compute="wide")
         return found._replace(compute="f64") if (found.compute, way.compute) == ("f32", "f64") else found

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from faltung._errors import FaltungError, FaltungValueError, with_shapes
 from faltung._normalize import PaddingLike, PerAxis
 from faltung._spec import Layout
-from faltung._typing import Boundary, Foreign, Inexact, Out
+from faltung._typing import Boundary, Foreign, Out
 
 from ._activation import ActivationLike
 from ._conv import conv
 from ._describe import check_layout
-from ._typing import SeparableOptions
+from ._typing import Same, SeparableOptions
 
 
 @overload
@@ -24,14 +24,14 @@ def separable_conv(
 ) -> Out: ...
 @overload
 def separable_conv(
-    x: NDArray[Inexact],
+    x: NDArray[Same],
     depthwise: Any,
     pointwise: Any,
     b: Any = ...,
     *,
     out: None = ...,
     **options: Unpack[SeparableOptions],
-) -> NDArray[Inexact]: ...
+) -> NDArray[Same]: ...
 @overload
 def separable_conv(
     x: Foreign,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict, TypeVar
+
+import numpy as np
 
 from faltung._normalize import PaddingLike, PerAxis
 from faltung._spec import Layout
@@ -12,6 +14,14 @@ from faltung._typing import Boundary
 from ._activation import ActivationLike
 
 ZeroPoints: TypeAlias = int | Sequence[int] | Any
+
+# What a layer gives back in its own type; 8-bit integers give int32.
+Same = TypeVar(
+    "Same",
+    np.float16, np.float32, np.float64, np.complex64, np.complex128,
+    np.uint16, np.int16, np.uint32, np.int32, np.uint64, np.int64,
+)  # fmt: skip
+Byte: TypeAlias = np.uint8 | np.int8
 
 
 class Geometry(TypedDict, total=False):

@@ -1,0 +1,19 @@
+// Depthwise kernels on f64, baseline: 16-byte vectors of channels; tiles of rows x positions.
+#include "core/kernels/depthwise_impl.h"
+
+namespace faltung {
+namespace {
+constexpr DepthwiseKernel<double> kRows[] = {
+    FALTUNG_DEPTHWISE_ROW(double, 16, f64, baseline, 2, 4, 3),
+    FALTUNG_DEPTHWISE_ROW(double, 16, f64, baseline, 2, 1, 3),
+    FALTUNG_DEPTHWISE_ROW(double, 16, f64, baseline, 1, 8, 7),
+    FALTUNG_DEPTHWISE_ROW(double, 16, f64, baseline, 1, 7, 7),
+    FALTUNG_DEPTHWISE_ROW(double, 16, f64, baseline, 1, 4, 7),
+    FALTUNG_DEPTHWISE_ROW(double, 16, f64, baseline, 1, 1, 7),
+};
+}  // namespace
+}  // namespace faltung
+
+extern "C" const faltung::DepthwiseTable<double> faltung_depthwise_f64_baseline_table = {
+    faltung::kRows, sizeof(faltung::kRows) / sizeof(faltung::kRows[0]),
+    &faltung::depthwise_finish<double, 16>};
