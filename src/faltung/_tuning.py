@@ -64,10 +64,10 @@ SPECTRAL_POINT = {
     },
 }
 
-# Layers (`python -m benchmarks.layers_picks`): operations a second of multiply-adds on one thread with 64-byte
-# vectors, by the bytes of a number; the share of it that each method reaches with full vectors; seconds a byte
-# of results and of samples, by layout, and more beyond what is near; the outputs of a group at which half of a
-# share is reached, and what is left of it for 1x1; seconds a call and a plane.
+# Layers (`python -m benchmarks.layers_picks`): operations a second of multiply-adds on one thread with
+# 64-byte vectors, by the bytes of a number; the share of it that each method reaches with full vectors;
+# seconds a byte of results and of samples, by layout, and more beyond what is near; the outputs of a group
+# at which half of a share is reached, and what is left of it for 1x1; seconds a call and a plane.
 LAYER_CEILING = {4: 2.16e11, 8: 1.08e11}
 LAYER_SHARE = {"gemm": 0.92, "depthwise": 0.9, "grouped": 0.85, "planes": 0.85, "spectral": 1.0}
 LAYER_GEMM_BYTE = {"first": (8.5e-11, 2e-11), "pointwise": (1.5e-11, 1.5e-11), "last": (3e-11, 3e-11)}
