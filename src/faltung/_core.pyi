@@ -168,6 +168,18 @@ class LayerPair:
         threads: int,
         release: bool,
     ) -> bool: ...
+    def call(
+        self,
+        x: NDArray[Any],
+        depthwise: NDArray[Any],
+        pointwise: NDArray[Any],
+        middle_bias: NDArray[Any] | None,
+        bias: NDArray[Any] | None,
+        residual: NDArray[Any] | None,
+        out: NDArray[Any],
+        threads: int,
+        release: bool,
+    ) -> bool: ...
     def summary(self) -> LayerSummary: ...
 
 class LayerCache:

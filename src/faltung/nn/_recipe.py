@@ -28,6 +28,7 @@ from ._ways import Way
 Array: TypeAlias = NDArray[Any]
 Strides: TypeAlias = tuple[int, ...]
 CoreLayer: TypeAlias = _core.Layer
+CorePair: TypeAlias = _core.LayerPair
 PackedWeights: TypeAlias = _core.PackedWeights
 Packer: TypeAlias = Callable[[CoreLayer], PackedWeights]
 
@@ -154,7 +155,7 @@ class LayerRecipe:
             layer = self._bind(x, data.w, residual, out, exact, way)
         except ValueError:
             return None
-        return Bound(layer, *self._threads(workers, way))
+        return Bound(layer, *self.threads(workers, way))
 
     def _bind(
         self, x: Array, w: Array, residual: Array | None, out: Array | None, exact: Exact, way: Way
@@ -193,7 +194,7 @@ class LayerRecipe:
             result = out
         else:
             result = np.empty(self.out_shape, self.out_dtype)
-        threads, release = self._threads(workers, way)
+        threads, release = self.threads(workers, way)
         try:
             layer = self._bind(x, w, residual, result, exact, way)
         except ValueError:  # steps, or a store, that the method does not take
@@ -241,11 +242,11 @@ class LayerRecipe:
         packed = layer.pack(np.ascontiguousarray(data.w), 1)
         b, residual = (None if a is None else np.ascontiguousarray(a) for a in (data.b, data.residual))
         y = np.empty(self.out_shape, self.out_dtype)
-        threads = self._threads(workers, _ways.reference(self))
+        threads = self.threads(workers, _ways.reference(self))
         layer.run(np.ascontiguousarray(data.x), packed, b, residual, y, *threads)
         return y
 
-    def _threads(self, workers: int | None, way: Way) -> tuple[int, bool]:
+    def threads(self, workers: int | None, way: Way) -> tuple[int, bool]:
         """Threads (0: the setting) and whether to release the GIL: short calls do neither."""
         many = workers is not None or way.seconds > _tuning.PARALLEL_SECONDS
         return (workers or 0) if many else 1, way.seconds > _tuning.RELEASE_SECONDS or (workers or 1) > 1
