@@ -161,7 +161,7 @@ MUST = [
 
 
 @pytest.mark.parametrize(("method", "kind", "sizes", "taps"), MUST, ids=str)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", BFLOAT16, "int8", "complex64"], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", BFLOAT16, "int8"], ids=str)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_method_takes_what_it_is_for(rng, method, kind, sizes, taps, dtype, layout):
     """Otherwise a method that refuses everything would pass every other test."""
@@ -173,7 +173,7 @@ def test_a_method_takes_what_it_is_for(rng, method, kind, sizes, taps, dtype, la
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", BFLOAT16, "int8", "complex64"], ids=str)
 def test_the_definition_is_not_what_runs_by_default(rng, kind, dtype):
     shape = Shape.of(kind, 16, 16)
     x, w, b = layer(rng, dtype, shape, (14, 14), (3, 3))

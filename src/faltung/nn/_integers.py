@@ -2,7 +2,7 @@
 
 With P and N the sums of the positive and the negative weights of an output channel and [l, h] the range of
 the samples, zero points subtracted and zero included, every sum lies in [P l + N h, P h + N l] plus bias and
-residual, and no partial sum leaves (P - N) max(-l, h) plus their absolute values. Up to 2^53 that is exact in
+residual, and no partial sum leaves (P - N) max(-l, h) plus their absolute values. Below 2^53 that is exact in
 float64; 8-bit numbers whose results fit are summed in float32, 256 products at a time.
 """
 
@@ -56,9 +56,9 @@ def choose_exact(how: LayerRecipe, data: Data, residual: bool) -> Exact:
         least, most = min(max(least, lo), hi), min(max(most, lo), hi)
     floor, ceiling = _range(request.out_dtype, None)
     # The range of 64-bit results is no number of float64: below its ends there is no doubt.
-    fits = floor <= least and most <= ceiling and (request.out_dtype.itemsize < 8 or largest <= _EXACT)
+    fits = floor <= least and most <= ceiling and (request.out_dtype.itemsize < 8 or largest < _EXACT)
     store = "fits" if fits else request.overflow
-    if largest > _EXACT:
+    if largest >= _EXACT:
         return Exact("wide", store)
     return Exact("f32" if request.dtype.itemsize == 1 and fits else "f64", store)
 
