@@ -24,20 +24,34 @@ struct Named {
 };
 
 constexpr Named kLayers[] = {
-    {"3x3_32_at_112", 2, 32, 1, 112, 3, 1, 1},      {"3x3_s2_64_at_112", 2, 64, 1, 112, 3, 2, 1},
-    {"3x3_128_at_56", 2, 128, 1, 56, 3, 1, 1},      {"3x3_s2_128_at_56", 2, 128, 1, 56, 3, 2, 1},
-    {"3x3_256_at_28", 2, 256, 1, 28, 3, 1, 1},      {"3x3_s2_256_at_28", 2, 256, 1, 28, 3, 2, 1},
-    {"3x3_512_at_14", 2, 512, 1, 14, 3, 1, 1},      {"3x3_s2_512_at_14", 2, 512, 1, 14, 3, 2, 1},
-    {"3x3_1024_at_7", 2, 1024, 1, 7, 3, 1, 1},      {"3x3_144_at_56", 2, 144, 1, 56, 3, 1, 1},
-    {"3x3_m2_64_at_56", 2, 64, 2, 56, 3, 1, 1},     {"5x5_240_at_14", 2, 240, 1, 14, 5, 1, 1},
-    {"5x5_s2_144_at_56", 2, 144, 1, 56, 5, 2, 1},   {"7x7_96_at_56", 2, 96, 1, 56, 7, 1, 1},
-    {"7x7_192_at_28", 2, 192, 1, 28, 7, 1, 1},      {"7x7_384_at_14", 2, 384, 1, 14, 7, 1, 1},
-    {"7x7_768_at_7", 2, 768, 1, 7, 7, 1, 1},        {"7x7_m2_64_at_56", 2, 64, 2, 56, 7, 1, 1},
-    {"9x9_64_at_56", 2, 64, 1, 56, 9, 1, 1},        {"13x13_512_at_14", 2, 512, 1, 14, 13, 1, 1},
-    {"27x27_1024_at_14", 2, 256, 1, 14, 27, 1, 1},  {"31x31_128_at_56", 2, 128, 1, 56, 31, 1, 1},
-    {"51x51_64_at_56", 2, 64, 1, 56, 51, 1, 1},     {"line_k31_512_at_1000", 1, 512, 1, 1000, 31, 1, 1},
-    {"line_k3_d64_128_at_8000", 1, 128, 1, 8000, 3, 1, 64}, {"cube_3_32_at_32", 3, 32, 1, 32, 3, 1, 1},
-    {"cube_5_16_at_28", 3, 16, 1, 28, 5, 1, 1},     {"3x3_3_at_512", 2, 3, 1, 512, 3, 1, 1},
+    {"3x3_32_at_112", 2, 32, 1, 112, 3, 1, 1},
+    {"3x3_s2_64_at_112", 2, 64, 1, 112, 3, 2, 1},
+    {"3x3_128_at_56", 2, 128, 1, 56, 3, 1, 1},
+    {"3x3_s2_128_at_56", 2, 128, 1, 56, 3, 2, 1},
+    {"3x3_256_at_28", 2, 256, 1, 28, 3, 1, 1},
+    {"3x3_s2_256_at_28", 2, 256, 1, 28, 3, 2, 1},
+    {"3x3_512_at_14", 2, 512, 1, 14, 3, 1, 1},
+    {"3x3_s2_512_at_14", 2, 512, 1, 14, 3, 2, 1},
+    {"3x3_1024_at_7", 2, 1024, 1, 7, 3, 1, 1},
+    {"3x3_144_at_56", 2, 144, 1, 56, 3, 1, 1},
+    {"3x3_m2_64_at_56", 2, 64, 2, 56, 3, 1, 1},
+    {"5x5_240_at_14", 2, 240, 1, 14, 5, 1, 1},
+    {"5x5_s2_144_at_56", 2, 144, 1, 56, 5, 2, 1},
+    {"7x7_96_at_56", 2, 96, 1, 56, 7, 1, 1},
+    {"7x7_192_at_28", 2, 192, 1, 28, 7, 1, 1},
+    {"7x7_384_at_14", 2, 384, 1, 14, 7, 1, 1},
+    {"7x7_768_at_7", 2, 768, 1, 7, 7, 1, 1},
+    {"7x7_m2_64_at_56", 2, 64, 2, 56, 7, 1, 1},
+    {"9x9_64_at_56", 2, 64, 1, 56, 9, 1, 1},
+    {"13x13_512_at_14", 2, 512, 1, 14, 13, 1, 1},
+    {"27x27_1024_at_14", 2, 256, 1, 14, 27, 1, 1},
+    {"31x31_128_at_56", 2, 128, 1, 56, 31, 1, 1},
+    {"51x51_64_at_56", 2, 64, 1, 56, 51, 1, 1},
+    {"line_k31_512_at_1000", 1, 512, 1, 1000, 31, 1, 1},
+    {"line_k3_d64_128_at_8000", 1, 128, 1, 8000, 3, 1, 64},
+    {"cube_3_32_at_32", 3, 32, 1, 32, 3, 1, 1},
+    {"cube_5_16_at_28", 3, 16, 1, 28, 5, 1, 1},
+    {"3x3_3_at_512", 2, 3, 1, 512, 3, 1, 1},
 };
 
 template <class T>
@@ -52,8 +66,8 @@ LayerProblem problem_of(const Named& l, bool last) {
   p.bias = true;
   int64_t in_step = last ? l.channels * item : item, out_step = last ? filters * item : item, tap_step = item;
   for (int64_t a = 0; a < l.rank; ++a) {
-    p.axes.insert(p.axes.begin(), {l.size, out, l.taps, l.stride, l.dilation, pad, Boundary::constant, in_step,
-                                   tap_step, out_step, 0});
+    p.axes.insert(p.axes.begin(), {l.size, out, l.taps, l.stride, l.dilation, pad, Boundary::constant,
+                                   in_step, tap_step, out_step, 0});
     in_step *= l.size, out_step *= out, tap_step *= l.taps;
   }
   p.weight_in_step = p.weight_out_step = tap_step;
@@ -86,9 +100,9 @@ void bench_layer(const Named& l, bool last, bool planes, Isa isa, int threads, c
   std::vector<char> from(bytes, 1), to(bytes);
   const double copy = seconds([&] { std::memcpy(to.data(), from.data(), bytes); });
   const LayerSummary& s = plan->summary();
-  std::printf("%-40s %9.1f us %7.1f GFLOP/s  %5.2f copies  %s, %lld units, strip %lld\n", name.c_str(), time * 1e6,
-              2e-9 * double(p.outputs()) * double(p.terms()) / time, time / copy, s.kernel.c_str(),
-              static_cast<long long>(s.units), static_cast<long long>(s.strip));
+  std::printf("%-40s %9.1f us %7.1f GFLOP/s  %5.2f copies  %s, %lld units, strip %lld\n", name.c_str(),
+              time * 1e6, 2e-9 * double(p.outputs()) * double(p.terms()) / time, time / copy,
+              s.kernel.c_str(), static_cast<long long>(s.units), static_cast<long long>(s.strip));
 }
 
 template <class T>
