@@ -75,7 +75,7 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
     default:
       throw std::invalid_argument("unknown method");
   }
-  new (self) PyLayer{std::move(plan), weight_offset};
+  new (self) PyLayer{std::move(p), std::move(plan), weight_offset};
 }
 
 PyPacked* pack(const PyLayer& self, nb::handle weights, int threads) {
@@ -93,20 +93,7 @@ bool run(const PyLayer& self, nb::handle in, const PyPacked& packed, nb::handle 
 }
 
 nb::dict summary(const PyLayer& self) {
-  const LayerSummary& s = self.plan->summary();
-  nb::dict d;
-  d["kernel"] = s.kernel;
-  d["tile"] = nb::make_tuple(s.tile_positions, s.tile_channels);
-  d["strip"] = s.strip;
-  d["chunk"] = s.chunk;
-  d["splits"] = s.splits;
-  d["units"] = s.units;
-  d["scratch_bytes"] = s.scratch;
-  d["shared_bytes"] = s.shared;
-  d["weight_bytes"] = self.plan->packed_bytes();
-  d["packs_input"] = s.packs_input;
-  d["turns_output"] = s.turns_output;
-  return d;
+  return summary_of(self.plan->summary(), self.plan->packed_bytes());
 }
 
 }  // namespace
@@ -127,6 +114,22 @@ bool run_layer(const PyLayer& self, const LayerArrays& arrays, int threads, bool
   }
   if (PyErr_Occurred()) throw nb::python_error();
   return outcome.reported;
+}
+
+nb::dict summary_of(const LayerSummary& s, int64_t weight_bytes) {
+  nb::dict d;
+  d["kernel"] = s.kernel;
+  d["tile"] = nb::make_tuple(s.tile_positions, s.tile_channels);
+  d["strip"] = s.strip;
+  d["chunk"] = s.chunk;
+  d["splits"] = s.splits;
+  d["units"] = s.units;
+  d["scratch_bytes"] = s.scratch;
+  d["shared_bytes"] = s.shared;
+  d["weight_bytes"] = weight_bytes;
+  d["packs_input"] = s.packs_input;
+  d["turns_output"] = s.turns_output;
+  return d;
 }
 
 void bind_layer(nb::module_& m) {

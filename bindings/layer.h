@@ -10,6 +10,7 @@
 namespace faltung::bindings {
 
 struct PyLayer {
+  LayerProblem problem;
   std::unique_ptr<Layer> plan;
   int64_t
       weight_offset;  // bytes from the weights' first element to tap 0: a flipped kernel starts at the far end
@@ -26,5 +27,8 @@ void pack_layer(const PyLayer& self, const char* weights, void* packed, int thre
 // Runs on the memory of arrays; null where there is no bias or residual. True when a value had to be reported (see Store).
 // With `release` the GIL is free meanwhile and Ctrl-C is heard; `threads` 0 stands for the setting.
 bool run_layer(const PyLayer& self, const LayerArrays& arrays, int threads, bool release);
+
+// How a plan works, for people.
+nanobind::dict summary_of(const LayerSummary& summary, int64_t weight_bytes);
 
 }  // namespace faltung::bindings

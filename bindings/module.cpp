@@ -7,6 +7,7 @@ NB_MODULE(_core, m) {
   faltung::bindings::bind_machine(m);
   faltung::bindings::bind_correlation(m);
   faltung::bindings::bind_layer(m);
+  faltung::bindings::bind_layer_pair(m);
   faltung::bindings::bind_call_cache(m);
   faltung::bindings::bind_layer_cache(m);
 }

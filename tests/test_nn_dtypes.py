@@ -97,6 +97,24 @@ def test_long_sums_of_bytes(dtype, layout):
         by_every_method(x, w, layout=layout)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("activation", [None, "relu", ("clip", -5, 2**27)], ids=str)
+def test_bias_and_residual_beside_which_bytes_are_small(rng, kind, layout, activation):
+    """Sums of bytes fit the 24 bits of float32, what is added to them need not."""
+    shape = Shape.of(kind, 6, 7)
+    x, w, b = layer(rng, "uint8", shape, (7, 9), (3, 3), 2, layout, "wide")
+    w //= 8
+    options = {"groups": shape.groups, "padding": 1, "layout": layout}
+    b[:] = rng.integers(2**26, 2**28, b.shape) | 1
+    r = residual_for(rng, x, w, **options)
+    r[...] = rng.integers(-(2**28), 2**28, r.shape) | 1
+    for extra in ({"b": b}, {"residual": r}, {"b": b, "residual": r}):
+        by_every_method(
+            x, w, extra.get("b"), residual=extra.get("residual"), activation=activation, **options
+        )
+
+
 def test_sums_of_bytes_beyond_32_bits():
     x, w = np.full((1, 40_000, 1), 255, np.uint8), np.full((2, 40_000, 1), 255, np.uint8)
     for method in ("auto", *METHODS):

@@ -251,13 +251,11 @@ def test_zero_points_of_wider_integers():
 # ---- methods
 
 
-@pytest.mark.parametrize(
-    ("method", "changes"),
-    [("depthwise", {}), ("grouped", {}), ("planes", {})],
-)
-def test_a_method_says_what_it_cannot(method, changes):
-    refused(ValueError, [f"`method` (={method!r})", "'auto'"], conv, method=method, **changes)
-    refused(ValueError, [f"`method` (={method!r})", "'auto'"], plan, method=method, **changes)
+@pytest.mark.parametrize("method", ["depthwise", "planes", "spectral"])
+def test_a_method_says_what_it_cannot(method):
+    """These take one input channel a group."""
+    refused(ValueError, [f"`method` (={method!r})", "'auto'"], conv, method=method)
+    refused(ValueError, [f"`method` (={method!r})", "'auto'"], plan, method=method)
     listed = {c.method: c for c in plan().explain().candidates}
     assert listed[method].seconds is None and len(listed[method].reason) > 10
     assert listed[method].reason in str(plan().explain())

@@ -129,9 +129,10 @@ def test_interrupt_ends_a_long_call(
 ) -> None:
     shape, taps, method = LONG[case]
     code = f"""
-import sys, time
+import signal, sys, time
 import numpy as np
 import faltung as fl
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell had said
 dtype = {"np.int64" if case == "integers" else "np.float64"}
 a, k = np.ones({shape}, dtype), np.ones({taps}, dtype)
 print("ready", flush=True)

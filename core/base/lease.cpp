@@ -3,22 +3,23 @@
 namespace faltung {
 namespace {
 
-thread_local Scratch kept;
-thread_local bool busy = false;
+// One for a call, one for the call inside it.
+constexpr int kDepths = 2;
+thread_local Scratch kept[kDepths];
+thread_local int depth = 0;
 
 }  // namespace
 
-ScratchLease::ScratchLease(std::size_t bytes) : own_(!busy) {
-  Scratch& scratch = own_ ? kept : fresh_;
+ScratchLease::ScratchLease(std::size_t bytes) : depth_(depth) {
+  Scratch& scratch = depth_ < kDepths ? kept[depth_] : fresh_;
   scratch.reserve(bytes);
-  if (own_) busy = true;
+  ++depth;
   data_ = static_cast<char*>(scratch.data());
 }
 
 ScratchLease::~ScratchLease() {
-  if (!own_) return;
-  busy = false;
-  if (kept.size() > kept_bytes) kept = Scratch();
+  depth = depth_;
+  if (depth_ < kDepths && kept[depth_].size() > kept_bytes) kept[depth_] = Scratch();
 }
 
 }  // namespace faltung

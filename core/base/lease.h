@@ -7,9 +7,9 @@
 
 namespace faltung {
 
-/// The thread's own scratch, or a fresh one where it is in use (a poll may call back into the library). What is
-/// larger than `kept_bytes` goes back to the system at the end: pages that are asked for anew in every call cost
-/// more than what is written into them.
+/// The thread's own scratch, or its second one inside another lease (layers in layers; a poll may call back into the
+/// library), or a fresh one. Leases of a thread end in the reverse order. What is larger than `kept_bytes` goes back to
+/// the system at the end: pages that are asked for anew in every call cost more than what is written into them.
 class ScratchLease {
  public:
   static constexpr std::size_t kept_bytes = std::size_t{4} << 20;
@@ -24,7 +24,7 @@ class ScratchLease {
 
  private:
   Scratch fresh_;
-  bool own_;
+  int depth_;
   char* data_;
 };
 

@@ -209,6 +209,17 @@ void cut_positions(DensePlan& s) {
   }
   const bool far = s.group_weights * s.item > kNearWeights;
   s.band = std::max<int64_t>(1, (far ? 2 : 1) * kBandBytes / (s.panel_elements() * s.item));
+  if (s.out != DenseOut::planes || s.columns != columns.out || s.columns == 0) return;
+  // Planes are stored line by line of the caches where a band is whole of them. With one chunk there is nothing to gain from
+  // more: the next tiles are computed while the stores drain.
+  int64_t lines = 1;
+  while (lines < 8 && (lines * s.columns * s.item % 64 != 0 || lines * s.columns < 64)) ++lines;
+  if (lines == 8 && lines * s.columns * s.item % 64 != 0) lines = std::max<int64_t>(1, 64 / s.columns);
+  const int64_t whole = lines * s.columns;
+  if (s.chunks.size() == 1)
+    s.band = std::min(s.band, whole);
+  else if (whole <= s.band)
+    s.band = s.band / whole * whole;
 }
 
 }  // namespace

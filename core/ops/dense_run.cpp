@@ -35,6 +35,7 @@ struct DenseLayer<T>::Workspace {
   DenseStore<T> store;
   DenseJob* jobs;
   int64_t job_count = 0;
+  bool first_pass = true;  // over the input
 };
 
 template <class T>
@@ -65,7 +66,7 @@ DenseLayer<T>::DenseLayer(const LayerProblem& problem, const DensePlan& plan, Is
 
 template <class T>
 void DenseLayer<T>::pack(const void* weights, void* packed, int threads) const {
-  pack_dense(plan_, convert_, weights, packed, threads);
+  pack_dense(plan_, convert_, turn_, weights, packed, threads);
 }
 
 template <class T>
@@ -97,6 +98,9 @@ void DenseLayer<T>::run_chunk(const DensePanel& panel, size_t chunk, const T* b,
   const int64_t width = int64_t(panel.vectors) * plan_.lanes;
   // Every tile asks for one line a term; so many of them ask for the whole next chunk.
   const int64_t asking = far_weights_ ? (width * plan_.item + 63) / 64 : 0;
+  // The input of a product of matrices lies in one piece: each tile asks for the rows of the next, a line a term is enough.
+  const bool streams =
+      w.first_pass && !plan_.packs && plan_.chunks.size() == 1 && plan_.row_step == plan_.terms;
   GemmArgs<T> args{};
   args.segments = c.segments;
   args.depth = c.depth;
@@ -118,6 +122,10 @@ void DenseLayer<T>::run_chunk(const DensePanel& panel, size_t chunk, const T* b,
     const bool asks = tile < asking;
     args.ahead = reinterpret_cast<const char*>(asks ? ahead : b) + (asks ? tile * c.terms() * 64 : 0);
     args.ahead_step = asks ? 64 : 0;
+    if (streams) {
+      args.ahead = reinterpret_cast<const char*>(args.a[0] + args.at + job.rows * plan_.row_step);
+      args.ahead_step = 64;
+    }
     tile += job.tiles;
     kernel(job.rows, panel.vectors).run(args);
   }
@@ -146,6 +154,7 @@ void DenseLayer<T>::run_unit(const DenseBox& box, const LayerArrays& arrays, con
   weights += box.group * plan_.group_weights;
   for (int64_t n = box.first_panel; n < box.last_panel; ++n) {
     const DensePanel& panel = plan_.panels[size_t(n)];
+    w.first_pass = n == box.first_panel;
     const T* begin = weights + panel.weights;
     const T* next = n + 1 < box.last_panel ? weights + plan_.panels[size_t(n) + 1].weights : begin;
     for (int64_t i = 0; i < w.job_count;) {

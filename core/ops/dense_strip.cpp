@@ -26,6 +26,13 @@ void for_points(const int64_t* size, size_t axes, F visit) {
   }
 }
 
+// Few planes side by side: pixels of a first layer.
+template <int64_t Channels, class T>
+void weave(const T* from, int64_t plane, T* to, int64_t pixels) {
+  for (int64_t j = 0; j < pixels; ++j)
+    for (int64_t c = 0; c < Channels; ++c) to[j * Channels + c] = from[c * plane + j];
+}
+
 }  // namespace
 
 template <class T>
@@ -35,7 +42,7 @@ DenseStrip<T>::DenseStrip(const DensePlan& plan, const ConvertTable<T>& convert,
   row_elements_ = plan.row_pixels(plan.columns) * plan.pixel_step;
   strip_ = arena.take<T>(plan.packs ? plan.strip_rows() * row_elements_ : 0);
   zeros_ = arena.take<T>(plan.pads_rows ? row_elements_ : 0);
-  planes_ = arena.take<T>(plan.packs && plan.p.in != own_type<T>() ? row_elements_ : 0);
+  planes_ = arena.take<T>(plan.packs ? plan.row_pixels(plan.columns) * plan.in_channels : 0);
   table_ = arena.take<const T*>(plan.lines() * plan.entries());
 }
 
@@ -96,10 +103,18 @@ void DenseStrip<T>::load_pixels(const char* from, int64_t pixels, T* to) {
   } else if (contiguous && own) {
     for (int64_t j = 0; j < pixels; ++j)
       std::memcpy(to + j * pixel, from + j * step, size_t(channels) * sizeof(T));
-  } else if (p.parts() == 1 && own && step <= p.in_channel_step) {
-    turn_.turn(reinterpret_cast<const T*>(from), p.in_channel_step / item, step / item, to, pixel, channels,
-               pixels);
-  } else if (p.parts() == 1 && step <= p.in_channel_step) {
+  } else if (p.parts() == 1 && own && step == item && pixel == channels && channels >= 2 && channels <= 4) {
+    const T* planes = reinterpret_cast<const T*>(from);
+    const int64_t plane = p.in_channel_step / item;
+    if (channels == 2)
+      weave<2>(planes, plane, to, pixels);
+    else if (channels == 3)
+      weave<3>(planes, plane, to, pixels);
+    else
+      weave<4>(planes, plane, to, pixels);
+  } else if (p.parts() == 1 && own && step == item) {
+    turn_.turn(reinterpret_cast<const T*>(from), p.in_channel_step / item, 1, to, pixel, channels, pixels);
+  } else if (p.parts() == 1 && std::abs(step) <= std::abs(p.in_channel_step)) {
     for (int64_t c = 0; c < channels; ++c)
       load(from + c * p.in_channel_step, {pixels, 1, step, item}, planes_ + c * pixels);
     turn_.turn(planes_, pixels, 1, to, pixel, channels, pixels);

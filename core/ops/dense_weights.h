@@ -2,6 +2,7 @@
 // channels. A complex layer is a real one of twice the channels: every weight stands as [[re, -im], [im, re]].
 #pragma once
 #include "core/kernels/convert.h"
+#include "core/kernels/turn.h"
 #include "core/ops/dense_plan.h"
 
 namespace faltung {
@@ -22,7 +23,7 @@ struct PackedWeights {
 };
 
 template <class T>
-void pack_dense(const DensePlan& plan, const ConvertTable<T>& convert, const void* weights, void* packed,
-                int threads);
+void pack_dense(const DensePlan& plan, const ConvertTable<T>& convert, const TurnTable<T>& turn,
+                const void* weights, void* packed, int threads);
 
 }  // namespace faltung

@@ -152,6 +152,36 @@ class Layer:
     ) -> bool: ...
     def summary(self) -> LayerSummary: ...
 
+class LayerPair:
+    """A depthwise and a 1x1 layer in one pass: fixed shapes and strides, any arrays."""
+
+    def __init__(self, depthwise: Layer, pointwise: Layer) -> None: ...
+    def pack(self, depthwise: NDArray[Any], pointwise: NDArray[Any], threads: int) -> PackedWeights: ...
+    def run(
+        self,
+        x: NDArray[Any],
+        packed: PackedWeights,
+        middle_bias: NDArray[Any] | None,
+        bias: NDArray[Any] | None,
+        residual: NDArray[Any] | None,
+        out: NDArray[Any],
+        threads: int,
+        release: bool,
+    ) -> bool: ...
+    def call(
+        self,
+        x: NDArray[Any],
+        depthwise: NDArray[Any],
+        pointwise: NDArray[Any],
+        middle_bias: NDArray[Any] | None,
+        bias: NDArray[Any] | None,
+        residual: NDArray[Any] | None,
+        out: NDArray[Any],
+        threads: int,
+        release: bool,
+    ) -> bool: ...
+    def summary(self) -> LayerSummary: ...
+
 class LayerCache:
     """Decisions on layers by raw arguments; a plan's hold its weights."""
 

@@ -64,10 +64,25 @@ SPECTRAL_POINT = {
     },
 }
 
-# Layers: operations a second of multiply-adds on one thread with 64-byte vectors, by the bytes of a number,
-# and the share of that which each method reaches.
-LAYER_CEILING = {4: 1.7e11, 8: 0.85e11}
-LAYER_SHARE = {"gemm": 0.8, "depthwise": 0.4, "grouped": 0.5, "planes": 0.4, "spectral": 1.0}
+# Layers (`python -m benchmarks.layers_picks`): operations a second of multiply-adds on one thread with
+# 64-byte vectors, by the bytes of a number; the share of it that each method reaches with full vectors;
+# seconds a byte of results and of samples, by layout, and more beyond what is near; the outputs of a group
+# at which half of a share is reached, and what is left of it for 1x1; seconds a call and a plane.
+LAYER_CEILING = {4: 2.16e11, 8: 1.08e11}
+LAYER_SHARE = {"gemm": 0.92, "depthwise": 0.9, "grouped": 0.85, "planes": 0.85, "spectral": 1.0}
+LAYER_GEMM_BYTE = {"first": (8.5e-11, 2e-11), "pointwise": (1.5e-11, 1.5e-11), "last": (3e-11, 3e-11)}
+LAYER_GEMM_SECONDS = 1.5e-6
+LAYER_GEMM_GROUPS = 8
+LAYER_GROUPED_BYTE = {"first": 2e-11, "alone": 5e-11, "last": 1e-10}
+LAYER_GROUPED_REUSE = 2.5
+LAYER_GROUPED_POINTWISE = 0.65
+LAYER_DEPTHWISE_BYTE = (4e-11, 2.8e-11)  # and more where rows are short
+LAYER_SHORT_ROW = 28
+LAYER_DEPTHWISE_VOLUME = 3.0  # times as long for planes of volumes
+LAYER_PLANES_TURN = 4.5e-10
+LAYER_PLANE_SECONDS = 1.5e-7
+LAYER_NEAR = 4 << 20
+LAYER_FAR_BYTE = 6e-11
 
 # Missing data: outputs of a block between whose convolutions all stays in cache, of a strip of work on it;
 # the weight below which spectral outputs are made again term by term, in boxes of so many.

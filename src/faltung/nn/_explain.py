@@ -8,6 +8,7 @@ from typing import NamedTuple
 from faltung._explain import Cells, Details, Explanation, time_cell
 
 from . import _ways
+from ._cost import ceiling, traffic
 from ._recipe import LayerRecipe
 from ._ways import Refusal, Way
 
@@ -110,7 +111,7 @@ def _details(how: LayerRecipe, taken: Way, measured: Mapping[str, float] | None)
     told = how.summary(taken)
     if told is None:
         return ()
-    moved = _ways.traffic(how)
+    moved = traffic(how)
     operations = 2 * how.products
     details: Details = (
         ("multiply-adds", f"{how.products:,}"),
@@ -122,7 +123,7 @@ def _details(how: LayerRecipe, taken: Way, measured: Mapping[str, float] | None)
     inputs = "packed strip by strip into cache" if told["packs_input"] else "read in place"
     outputs = ", tiles are turned at the store" if told["turns_output"] else ""
     parts = "1 part" if told["splits"] == 1 else f"{told['splits']} parts, added as a fixed tree"
-    peak = _ways.ceiling(taken.compute)
+    peak = ceiling(taken.compute)
     shares = f"{operations / taken.seconds / peak:.0%} of {peak / 1e9:.0f} GFLOP/s a thread, predicted"
     if measured and taken.method in measured:
         rate, real = operations / measured[taken.method], _ways.measured_ceiling(taken.compute == "f64")

@@ -3,7 +3,7 @@
 With P and N the sums of the positive and the negative weights of an output channel and [l, h] the range of
 the samples, zero points subtracted and zero included, every sum lies in [P l + N h, P h + N l] plus bias and
 residual, and no partial sum leaves (P - N) max(-l, h) plus their absolute values. Below 2^53 that is exact in
-float64; 8-bit numbers whose results fit are summed in float32, 256 products at a time.
+float64, below 2^24 in float32; 8-bit numbers may be summed in float32 in parts of 256 products.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = NDArray[Any]
 
-_EXACT = 2.0**53
+_EXACT, _SINGLE = 2.0**53, 2.0**24
 
 
 class Data(NamedTuple):
@@ -37,8 +37,8 @@ class Data(NamedTuple):
     residual: Array | None = None
 
 
-def choose_exact(how: LayerRecipe, data: Data, residual: bool) -> Exact:
-    """The fastest way that is exact for such data."""
+def choose_exact(how: LayerRecipe, data: Data, residual: bool, in_parts: bool) -> Exact:
+    """The fastest way that is exact for such data; `in_parts`: sums of 256 terms are added as integers."""
     request = how.request
     low, high = _range(request.dtype, data.x if request.dtype.itemsize > 2 else None)
     low, high = min(low - request.x_zero_point, 0), max(high - request.x_zero_point, 0)
@@ -60,7 +60,8 @@ def choose_exact(how: LayerRecipe, data: Data, residual: bool) -> Exact:
     store = "fits" if fits else request.overflow
     if largest >= _EXACT:
         return Exact("wide", store)
-    return Exact("f32" if request.dtype.itemsize == 1 and fits else "f64", store)
+    single = request.dtype.itemsize == 1 and fits and (in_parts or largest < _SINGLE)
+    return Exact("f32" if single else "f64", store)
 
 
 def _range(dtype: DType, array: Array | None) -> tuple[float, float]:

@@ -28,6 +28,7 @@ from ._ways import Way
 Array: TypeAlias = NDArray[Any]
 Strides: TypeAlias = tuple[int, ...]
 CoreLayer: TypeAlias = _core.Layer
+CorePair: TypeAlias = _core.LayerPair
 PackedWeights: TypeAlias = _core.PackedWeights
 Packer: TypeAlias = Callable[[CoreLayer], PackedWeights]
 
@@ -148,21 +149,21 @@ class LayerRecipe:
         exact = self._how(known, residual is not None, way)
         if exact.store not in ("cast", "fits") or (exact.compute == "wide" and way.method != "reference"):
             return None
-        if out is None:
-            out = np.empty(self.out_shape, self.out_dtype)
-        elif type(out) is not np.ndarray or not steps_whole(out):
+        if out is not None and (type(out) is not np.ndarray or not steps_whole(out)):
             return None
         try:
             layer = self._bind(x, data.w, residual, out, exact, way)
         except ValueError:
             return None
-        return Bound(layer, *self._threads(workers, way))
+        return Bound(layer, *self.threads(workers, way))
 
     def _bind(
-        self, x: Array, w: Array, residual: Array | None, out: Array, exact: Exact, way: Way
+        self, x: Array, w: Array, residual: Array | None, out: Array | None, exact: Exact, way: Way
     ) -> CoreLayer:
+        """The layer for these arrays; without `out` for a new result."""
         over = residual.strides if residual is not None else None
-        return self.layer(x.strides, w.strides, out.strides, over, exact.compute, exact.store, way.method)
+        steps = contiguous(self.out_shape, self.out_dtype.itemsize) if out is None else out.strides
+        return self.layer(x.strides, w.strides, steps, over, exact.compute, exact.store, way.method)
 
     # -- running ---------------------------------------------------------------------------------------------
 
@@ -181,9 +182,8 @@ class LayerRecipe:
         """
         x, w, b, residual = data
         assert x is not None and w is not None
-        result = np.empty(self.out_shape, self.out_dtype)
         if not self.size:
-            return result if out is None else out
+            return np.empty(self.out_shape, self.out_dtype) if out is None else out
         exact = self._how(known or Data(), residual is not None, way)
         if self.request.exact and exact.store != "fits":
             exact = self._how(data, residual is not None, way)
@@ -192,7 +192,9 @@ class LayerRecipe:
         others = [array for array in data if array is not None]
         if out is not None and exact.store != "raise" and steps_whole(out) and not touches(out, *others):
             result = out
-        threads, release = self._threads(workers, way)
+        else:
+            result = np.empty(self.out_shape, self.out_dtype)
+        threads, release = self.threads(workers, way)
         try:
             layer = self._bind(x, w, residual, result, exact, way)
         except ValueError:  # steps, or a store, that the method does not take
@@ -220,7 +222,7 @@ class LayerRecipe:
         """The type that sums such data, and what happens at the store."""
         if not self.request.exact:
             return Exact(self.compute, "cast")
-        found = choose_exact(self, data, residual)
+        found = choose_exact(self, data, residual, way.method == "gemm")
         if way.method == "reference":
             return found._replace(compute="wide")
         return found._replace(compute="f64") if (found.compute, way.compute) == ("f32", "f64") else found
@@ -240,11 +242,11 @@ class LayerRecipe:
         packed = layer.pack(np.ascontiguousarray(data.w), 1)
         b, residual = (None if a is None else np.ascontiguousarray(a) for a in (data.b, data.residual))
         y = np.empty(self.out_shape, self.out_dtype)
-        threads = self._threads(workers, _ways.reference(self))
+        threads = self.threads(workers, _ways.reference(self))
         layer.run(np.ascontiguousarray(data.x), packed, b, residual, y, *threads)
         return y
 
-    def _threads(self, workers: int | None, way: Way) -> tuple[int, bool]:
+    def threads(self, workers: int | None, way: Way) -> tuple[int, bool]:
         """Threads (0: the setting) and whether to release the GIL: short calls do neither."""
         many = workers is not None or way.seconds > _tuning.PARALLEL_SECONDS
         return (workers or 0) if many else 1, way.seconds > _tuning.RELEASE_SECONDS or (workers or 1) > 1

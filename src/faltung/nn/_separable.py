@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from faltung._errors import FaltungError, FaltungValueError, with_shapes
 from faltung._normalize import PaddingLike, PerAxis
+from faltung._precision import setting
 from faltung._spec import Layout
 from faltung._typing import Boundary, Foreign, Out
 
 from ._activation import ActivationLike
 from ._conv import conv
 from ._describe import check_layout
+from ._pair import PairData, fused
 from ._typing import Same, SeparableOptions
 
 
@@ -130,6 +132,13 @@ def separable_conv(
     ((1, 4, 5, 5), 18.0)
     """
     channels = _check_weights(x, depthwise, pointwise, check_layout(layout))
+    sums = setting() if precision is None else precision
+    first = (stride, padding, dilation, channels, boundary, layout, flip, mid_activation, method, sums,
+             overflow, 0, 0, workers)  # fmt: skip
+    second = (1, 0, 1, 1, "constant", layout, False, activation, method, sums, overflow, 0, 0, workers)
+    y = fused(PairData(x, depthwise, pointwise, mid_bias, b, residual, out), first, second)
+    if y is not None:
+        return y
     try:
         middle = conv(
             x, depthwise, mid_bias, stride=stride, padding=padding, dilation=dilation, groups=channels,

@@ -7,17 +7,17 @@ choice, and with it every bit of a result, depends on neither strides nor thread
 from __future__ import annotations
 
 from functools import lru_cache
-from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from faltung import _core, _tuning
 from faltung._errors import FaltungValueError
 
+from ._cost import seconds
+
 if TYPE_CHECKING:
     from ._recipe import LayerRecipe
 
-METHODS = ("gemm", "depthwise", "grouped", "planes", "spectral")
-LANES = {"avx512": 64, "avx2": 32, "baseline": 16}  # bytes of a vector
+METHODS = ("gemm", "depthwise", "grouped", "planes")
 
 
 class Way(NamedTuple):
@@ -75,40 +75,11 @@ def _candidate(how: LayerRecipe, method: str) -> Way | Refusal:
         except ValueError as error:
             reason = reason or str(error)
         else:
-            return Way(method, compute, _seconds(how, method, compute))
+            return Way(method, compute, seconds(how, method, compute))
     return Refusal(method, reason)
-
-
-# -- prediction ----------------------------------------------------------------------------------------------
-
-
-def traffic(how: LayerRecipe) -> int:
-    """Bytes of the input, the weights and the result: what a run moves at least."""
-    r = how.request
-    return (
-        prod(r.in_shape) * r.dtype.itemsize
-        + prod(r.weight_shape) * r.weight_dtype.itemsize
-        + how.size * r.out_dtype.itemsize
-    )
-
-
-def ceiling(compute: str) -> float:
-    """Operations a second of multiply-adds on one thread, in the type that computes."""
-    return _tuning.LAYER_CEILING[8 if compute == "f64" else 4] * LANES[_core.isa()] / LANES["avx512"]
 
 
 @lru_cache(maxsize=2)
 def measured_ceiling(double: bool) -> float:
-    """The same, measured here and now."""
+    """Operations a second of multiply-adds on one thread, measured here and now."""
     return _core.fma_ceiling(double, 0.05)
-
-
-def _seconds(how: LayerRecipe, method: str, compute: str) -> float:
-    spec = how.request.spec
-    lanes = LANES[_core.isa()] // (8 if compute == "f64" else 4)
-    share = _tuning.LAYER_SHARE[method]
-    if method == "gemm":  # vectors hold the output channels of one group
-        out = spec.out_channels // spec.groups * (2 if how.request.complex else 1)
-        share *= out / (-(-out // lanes) * lanes)
-    work = 2 * how.products / (ceiling(compute) * share)
-    return _tuning.CALL_SECONDS + max(work, traffic(how) / _tuning.COPY_RATE)

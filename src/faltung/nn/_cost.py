@@ -1,0 +1,80 @@
+"""The predicted time of a layer by each method: a function of the request and of measured constants.
+
+    operations / (ceiling share)  +  bytes moved, by layout  +  a constant a call and a channel
+
+The share of the ceiling falls where vectors are not full: of output channels (gemm), of channels (depthwise,
+channels_last), of positions in a row (grouped).
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from faltung import _core, _tuning
+
+if TYPE_CHECKING:
+    from ._recipe import LayerRecipe
+
+LANES = {"avx512": 64, "avx2": 32, "baseline": 16}  # bytes of a vector
+
+
+def seconds(how: LayerRecipe, method: str, compute: str) -> float:
+    """Of one thread, with prepared weights."""
+    item = 8 if compute == "f64" else 4
+    spec = how.request.spec
+    last = how.request.layout == "channels_last"
+    lanes = LANES[_core.isa()] // item
+    samples = prod(how.request.in_shape) * item * (2 if how.request.complex else 1)
+    results = how.size * item * (2 if how.request.complex else 1)
+    channels = spec.out_channels // spec.groups * (2 if how.request.complex else 1)
+    share, call = _tuning.LAYER_SHARE[method], _tuning.CALL_SECONDS
+    row = spec.output_size[-1]
+    pointwise = prod(spec.kernel_size) == 1 and set(spec.stride) == {1}
+    if method == "gemm":
+        share *= _full(channels, lanes)
+        if spec.groups > 1:
+            share *= channels / (channels + _tuning.LAYER_GEMM_GROUPS)
+        turned, read = _tuning.LAYER_GEMM_BYTE["last" if last else "pointwise" if pointwise else "first"]
+        moved = results * turned + samples * read
+        moved += max(samples + results - _tuning.LAYER_NEAR, 0) * _tuning.LAYER_FAR_BYTE
+        call += _tuning.LAYER_GEMM_SECONDS
+    elif method == "grouped":
+        share *= channels / (channels + _tuning.LAYER_GROUPED_REUSE) * _full(row, lanes)
+        share *= _tuning.LAYER_GROUPED_POINTWISE if pointwise else 1
+        alone = spec.groups == spec.in_channels or spec.stride[-1] > 1
+        byte = _tuning.LAYER_GROUPED_BYTE["last" if last else "alone" if alone else "first"]
+        moved = (samples + results) * byte
+        call += how.request.batch * spec.in_channels * _tuning.LAYER_PLANE_SECONDS
+    else:
+        multiplier = spec.out_channels // spec.in_channels
+        share *= _full(spec.out_channels, lanes) if last and method == "depthwise" else 1 / multiplier
+        near, short = _tuning.LAYER_DEPTHWISE_BYTE
+        byte = near + short * (1 if last else min(1.0, _tuning.LAYER_SHORT_ROW / row))
+        if method == "planes":
+            byte += _tuning.LAYER_PLANES_TURN if last else 0
+            call += how.request.batch * spec.out_channels * _tuning.LAYER_PLANE_SECONDS
+        if spec.rank > 2 and not last and row > lanes:
+            byte, share = byte * _tuning.LAYER_DEPTHWISE_VOLUME, share / _tuning.LAYER_DEPTHWISE_VOLUME
+        moved = (samples + results) * byte
+    return call + 2 * how.products / (ceiling(compute) * share) + moved
+
+
+def ceiling(compute: str) -> float:
+    """Operations a second of multiply-adds on one thread, in the type that computes."""
+    return _tuning.LAYER_CEILING[8 if compute == "f64" else 4] * LANES[_core.isa()] / LANES["avx512"]
+
+
+def traffic(how: LayerRecipe) -> int:
+    """Bytes of the input, the weights and the result: what a run moves at least."""
+    r = how.request
+    return (
+        prod(r.in_shape) * r.dtype.itemsize
+        + prod(r.weight_shape) * r.weight_dtype.itemsize
+        + how.size * r.out_dtype.itemsize
+    )
+
+
+def _full(n: int, lanes: int) -> float:
+    """The share of vectors that n numbers fill."""
+    return n / (-(-n // lanes) * lanes)
