@@ -12,6 +12,18 @@
 namespace faltung {
 namespace {
 
+// In a register: GCC would load it again for every multiplication.
+template <class V>
+FALTUNG_INLINE void keep(V& v) {
+#if defined(__AVX512F__)
+  __asm__("" : "+v"(v));
+#elif defined(__SSE2__)
+  __asm__("" : "+x"(v));
+#else
+  static_cast<void>(v);
+#endif
+}
+
 template <class T, int Bytes, int O, int V>
 void grouped(const GroupedArgs<T>& g) {
   using Vx = Vec<T, Bytes>;
@@ -27,7 +39,8 @@ void grouped(const GroupedArgs<T>& g) {
       for (int o = 0; o < O; ++o) weight[o] = Vx::fill(w[o]);
 #pragma GCC unroll 16
       for (int v = 0; v < V; ++v) {
-        const vec a = Vx::load(x + v * L);
+        vec a = Vx::load(x + v * L);
+        if constexpr (O > 1) keep(a);
 #pragma GCC unroll 8
         for (int o = 0; o < O; ++o) acc[o][v] += a * weight[o];
       }
@@ -102,36 +115,79 @@ void finish(const FinishArgs<T>& f) {
   }
 }
 
+// The last vector overlaps the one before it.
 template <class T, int Bytes>
 FALTUNG_INLINE void copy_line(const T* from, T* to, int64_t count) {
-  if constexpr (Bytes == sizeof(T)) {
-    if (count > 0) to[0] = from[0];
+  using Vx = Vec<T, Bytes>;
+  constexpr int L = Vx::lanes;
+  if (count >= L) {
+    for (int64_t i = 0; i < count - L; i += L) Vx::store(to + i, Vx::load(from + i));
+    Vx::store(to + count - L, Vx::load(from + count - L));
+  } else if constexpr (Bytes > 16) {
+    copy_line<T, Bytes / 2>(from, to, count);
   } else {
-    using Vx = Vec<T, Bytes>;
-    int64_t i = 0;
-    for (; i + Vx::lanes <= count; i += Vx::lanes) Vx::store(to + i, Vx::load(from + i));
-    constexpr int kHalf = Bytes > 16 ? Bytes / 2 : int(sizeof(T));
-    if constexpr (kHalf > int(sizeof(T))) {
-      copy_line<T, kHalf>(from + i, to + i, count - i);
-    } else {
-      for (; i < count; ++i) to[i] = from[i];
-    }
+    for (int64_t i = 0; i < count; ++i) to[i] = from[i];
+  }
+}
+
+// Elements First, First + 2, ... of two vectors side by side.
+template <int First, int... I>
+struct Seconds {
+  template <class V>
+  static FALTUNG_INLINE V of(V a, V b) {
+    return __builtin_shufflevector(a, b, (First + 2 * I)...);
+  }
+};
+template <int First, int N, int... I>
+struct CountSeconds : CountSeconds<First, N - 1, N - 1, I...> {};
+template <int First, int... I>
+struct CountSeconds<First, 0, I...> {
+  using type = Seconds<First, I...>;
+};
+
+// Every second element of 2 count - 1; the last vector, which may not read beyond, takes the odd ones of its pair.
+template <class T, int Bytes>
+FALTUNG_INLINE void copy_seconds(const T* from, T* to, int64_t count) {
+  using Vx = Vec<T, Bytes>;
+  constexpr int L = Vx::lanes;
+  if (count > L) {
+    for (int64_t i = 0; i < count - L; i += L)
+      Vx::store(to + i, CountSeconds<0, L>::type::of(Vx::load(from + 2 * i), Vx::load(from + 2 * i + L)));
+    from += 2 * (count - L) - 1;
+    Vx::store(to + count - L, CountSeconds<1, L>::type::of(Vx::load(from), Vx::load(from + L)));
+  } else if constexpr (Bytes > 16) {
+    copy_seconds<T, Bytes / 2>(from, to, count);
+  } else {
+    for (int64_t i = 0; i < count; ++i) to[i] = from[2 * i];
+  }
+}
+
+// Few: a call of memset would cost more, which the barrier keeps the compiler from.
+template <class T>
+FALTUNG_INLINE void clear(T* to, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    to[i] = 0;
+    __asm__ volatile("" : : : "memory");
   }
 }
 
 template <class T, int Bytes>
 void border(const BorderArgs<T>& b) {
+  if (b.count == 0 && b.before + b.after > Vec<T, Bytes>::lanes) {
+    for (int64_t r = 0; r < b.rows; ++r)
+      __builtin_memset(b.to + r * b.to_step, 0, size_t(b.before + b.after) * sizeof(T));
+    return;
+  }
   for (int64_t r = 0; r < b.rows; ++r) {
     const T* from = b.from + r * b.from_step;
     T* to = b.to + r * b.to_step;
-    for (int64_t i = 0; i < b.before; ++i) to[i] = 0;
+    clear(to, b.before);
     to += b.before;
-    if (b.step == 1) {
+    if (b.step == 1)
       copy_line<T, Bytes>(from, to, b.count);
-    } else {
-      for (int64_t i = 0; i < b.count; ++i) to[i] = from[2 * i];
-    }
-    for (int64_t i = 0; i < b.after; ++i) to[b.count + i] = 0;
+    else
+      copy_seconds<T, Bytes>(from, to, b.count);
+    clear(to + b.count, b.after);
   }
 }
 

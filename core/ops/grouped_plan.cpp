@@ -5,10 +5,11 @@
 namespace faltung {
 namespace {
 
-constexpr int64_t kUnitBytes = 96 << 10;  // samples and sums of a unit: a part of the second cache
-constexpr int64_t kLine = 64;             // bytes of a cache line
-constexpr int64_t kMostTerms = 256;       // of a chain
-constexpr int64_t kLeastUnits = 16;       // more groups in a block only beyond
+constexpr int64_t kUnitBytes = 384 << 10;  // samples and sums of a unit: a part of the second cache
+constexpr int64_t kRun = 256;              // bytes of channels that are turned at once
+constexpr int64_t kLine = 64;              // bytes of a cache line
+constexpr int64_t kMostTerms = 256;        // of a chain
+constexpr int64_t kLeastUnits = 16;        // more groups in a block only beyond
 
 int64_t up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -78,10 +79,10 @@ class Scheduler {
   int64_t outs(size_t axis, int64_t strip) const { return axis == s_.cut ? strip : p_.axes[axis].out; }
   int64_t bytes() const { return (s_.samples + s_.sums) * item_; }
 
-  // Channels last: whole cache lines of channels. Small planes: several groups.
+  // Channels last: some cache lines of channels. Small planes: several groups.
   void choose_block() {
     const auto lines = [&](int64_t channels, int64_t step, int64_t item) {
-      const int64_t wanted = step == item ? up(kLine, item) : 1;
+      const int64_t wanted = step == item ? up(kRun, item) : 1;
       return up(wanted, channels);
     };
     s_.block = std::max(lines(p_.group_in(), p_.in_channel_step, kItemSize[int(p_.in)]),

@@ -41,8 +41,10 @@ class GroupedLayer final : public Layer {
       if (table_.kernels[i].vectors == 1) first_.push_back(i);
     pack_.emplace(p_, s_, isa);
     store_.emplace(p_, s_, isa);
-    spare_ = std::max(p_.axes.back().in * s_.block * p_.group_in(),
+    const int64_t line = s_.axes.empty() ? 0 : s_.axes.back().size;  // positions of a packed line
+    spare_ = std::max(line * s_.block * p_.group_in(),
                       store_->spare(store_->together() ? s_.block * p_.group_out() : p_.group_out()));
+    terms_ = p_.terms();
     const int64_t outs = s_.outs.empty() ? 1 : s_.outs[0], vectors = tiles_.most_vectors[size_t(outs) - 1];
     summary_.kernel = kernel(outs, vectors).name;
     summary_.tile_positions = vectors * tiles_.lanes;
@@ -151,12 +153,12 @@ class GroupedLayer final : public Layer {
     const int64_t outs = p_.group_out();
     for (int64_t g = 0; g < u.groups; ++g) {
       T* const to = sums + g * outs * s_.sum_plane;
-      const T* w = values(arrays.weight) + (u.group + g) * outs * p_.terms();
+      const T* w = values(arrays.weight) + (u.group + g) * outs * terms_;
       const T* const x = planes + g * p_.group_in() * s_.phases * s_.plane;
       int64_t first = 0;
       for (const int64_t n : s_.outs) {
         run_tiles(u, x, w, n, to + first * s_.sum_plane);
-        w += n * p_.terms();
+        w += n * terms_;
         first += n;
       }
       if (!store_->together()) reported |= store_->run(u, (u.group + g) * outs, outs, arrays, to, spare);
@@ -195,8 +197,8 @@ class GroupedLayer final : public Layer {
       const int64_t n = (vectors + tiles - 1) / tiles;
       const GroupedKernel<T>& k = kernel(outs, n);
       GroupedArgs<T> args{x, s_.offsets.data(), weights, 0, sums, s_.sum_plane, false};
-      for (int64_t t = 0; t < p_.terms(); t += s_.chunk) {
-        args.terms = std::min(s_.chunk, p_.terms() - t);
+      for (int64_t t = 0; t < terms_; t += s_.chunk) {
+        args.terms = std::min(s_.chunk, terms_ - t);
         k.run(args);
         args.offsets += args.terms;
         args.weights += args.terms * outs;
@@ -216,7 +218,7 @@ class GroupedLayer final : public Layer {
   std::vector<int> first_;  // the row of one vector, for each number of outs
   std::optional<GroupedPack<T>> pack_;
   std::optional<GroupedStore<T>> store_;
-  int64_t spare_ = 0;
+  int64_t terms_ = 0, spare_ = 0;
   LayerSummary summary_;
 };
 

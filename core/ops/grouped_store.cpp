@@ -30,7 +30,7 @@ GroupedStore<T>::GroupedStore(const LayerProblem& problem, const GroupedSchedule
 
 template <class T>
 int64_t GroupedStore<T>::spare(int64_t channels) const {
-  const int64_t line = p_.axes.back().out * channels;
+  const int64_t line = s_.row_step * channels;  // at least the positions of a row
   const int64_t residuals = p_.residual && !residual_direct_ ? s_.outer_step * channels : 0;
   return channels + residuals + line;
 }
