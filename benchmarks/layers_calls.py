@@ -108,7 +108,7 @@ def core_run(plan: Any, p: Problem, y: Any, threads: int) -> Callable[[], object
     recipe = plan._recipe
     layer = recipe.usual(plan.method, recipe.compute)
     packed, bias, x = plan._prepared(layer), p.biases[0], p.x_in
-    many, release = recipe._threads(threads, plan._way)
+    many, release = recipe.threads(threads, plan._way)
     return lambda: layer.run(x, packed, bias, None, y, many, release)
 
 
