@@ -33,8 +33,7 @@ bool halve(const DensePlan& plan, DenseGrid& g) {
 }
 
 // Cycles until the last thread is ready, roughly. Threads start late and are interrupted: the coarser the units, the
-// longer the
-// others wait.
+// longer the others wait.
 double cycles(const DensePlan& plan, const DenseGrid& g, int threads) {
   constexpr double kFarWeights = 1 << 20, kUnit = 1500, kWait = 0.15;
   double lines = 1, strip = double(plan.row_pixels(g.columns)) * double(plan.in_channels);
