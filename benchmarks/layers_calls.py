@@ -105,16 +105,15 @@ def calls(row: Own, threads: int, layout: str, budget: float, quick: bool) -> Re
 
 def core_run(plan: Any, p: Problem, y: Any, threads: int) -> Callable[[], object]:
     """The core's run of a plan on its arrays, nothing else."""
-    recipe = plan._recipe
-    layer = recipe.usual(plan.method, recipe.compute)
-    packed, bias, x = plan._prepared(layer), p.biases[0], p.x_in
-    many, release = recipe._threads(threads, plan._way)
+    ((layer, packed),) = plan._packed.items()
+    bias, x = p.biases[0], p.x_in
+    many, release = plan._recipe.threads(threads, plan._way)
     return lambda: layer.run(x, packed, bias, None, y, many, release)
 
 
 def packing(plan: Any, threads: int) -> Callable[[], object]:
     """The core's preparation of a plan's weights."""
-    layer = plan._recipe.usual(plan.method, plan._recipe.compute)
+    (layer,) = plan._packed
     return lambda: layer.pack(plan._weights, threads)
 
 

@@ -20,7 +20,7 @@ from .layers_problem import LAYOUTS, problem
 from .layers_rows import ROWS, Row
 from .picks import NEAR, turns
 
-METHODS = ("gemm", "depthwise", "grouped", "planes")
+METHODS = ("gemm", "depthwise", "grouped", "planes", "spectral")
 
 
 class Pick(NamedTuple):
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--budget", type=float, default=0.1, help="seconds a layer")
     parser.add_argument("--every", type=int, default=1, help="only every n-th layer")
     options = parser.parse_args(arguments)
-    rows = [row for row in ROWS if not row.shape.then and row.shape.precision in (None, "highest")]
+    rows = [row for row in ROWS if not row.shape.then]
     picks = [measure(row, layout, options.budget) for row in rows[:: options.every] for layout in LAYOUTS]
     print(report(picks))
     return 0

@@ -32,9 +32,10 @@ bool halve(const DensePlan& plan, DenseGrid& g) {
   return tiles > 1;
 }
 
-// Cycles until the last thread is ready, roughly: half a vector of multiply-adds a cycle too slow would change nothing here.
+// Cycles until the last thread is ready, roughly. Threads start late and are interrupted: the coarser the units, the longer the
+// others wait.
 double cycles(const DensePlan& plan, const DenseGrid& g, int threads) {
-  constexpr double kFarWeights = 1 << 20, kUnit = 1500;
+  constexpr double kFarWeights = 1 << 20, kUnit = 1500, kWait = 0.15;
   double lines = 1, strip = double(plan.row_pixels(g.columns)) * double(plan.in_channels);
   for (size_t a = 0; a < plan.p.axes.size(); ++a) {
     lines *= double(g.box[a]);
@@ -51,7 +52,7 @@ double cycles(const DensePlan& plan, const DenseGrid& g, int threads) {
   const double products = lines * double(g.columns) * double(plan.group_weights) * panels / (2 * plan.lanes);
   const double far = double(plan.group_weights * plan.item) > kFarWeights ? weights / 16 : 0;
   const double unit = products * 1.15 + (plan.packs ? strip * 0.25 : 0) + far + kUnit;
-  return unit * double(parts_of(g.units, threads));
+  return unit * (double(parts_of(g.units, threads)) + kWait);
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ DenseLayer<T>::DenseLayer(const LayerProblem& problem, const DensePlan& plan, Is
   std::fill(std::begin(first_kernel_), std::end(first_kernel_), 0);
   for (int i = table_.count; i-- > 0;) first_kernel_[table_.kernels[i].vectors] = i;
   far_weights_ = plan_.group_weights * plan_.item > kNearWeights;
-  most_jobs_ = plan_.lines() * ((plan_.columns + plan_.tile_rows - 1) / plan_.tile_rows + 2);
+  most_jobs_ = plan_.lines() * ((plan_.columns + plan_.tile_rows - 1) / plan_.tile_rows + 3);
   const GemmKernel<T>& full = kernel(plan_.tile_rows, plan_.tile_vectors);
   summary_.kernel = full.name;
   summary_.tile_positions = full.rows;

@@ -6,6 +6,20 @@
 #include <type_traits>
 
 namespace faltung {
+namespace {
+
+// Some tens of bytes, without a call.
+void copy_few(const char* from, char* to, int64_t bytes) {
+  constexpr int64_t kPiece = 16;
+  if (bytes < kPiece) {
+    for (int64_t i = 0; i < bytes; i += 4) std::memcpy(to + i, from + i, 4);
+    return;
+  }
+  for (int64_t i = 0; i + kPiece <= bytes; i += kPiece) std::memcpy(to + i, from + i, kPiece);
+  std::memcpy(to + bytes - kPiece, from + bytes - kPiece, kPiece);
+}
+
+}  // namespace
 
 template <class T>
 DenseStore<T>::DenseStore(const DensePlan& plan, const ConvertTable<T>& convert,
@@ -201,7 +215,8 @@ void DenseStore<T>::store_positions(const Span& s, const DensePanel& panel) {
   const bool own = p.out == (std::is_same_v<T, float> ? DType::f32 : DType::f64);
   if (own && p.out_channel_step == channel_size_) {
     for (int64_t i = 0; i < s.count; ++i)
-      std::memcpy(s.out + i * step, from + i * width, size_t(panel.channels) * sizeof(T));
+      copy_few(reinterpret_cast<const char*>(from + i * width), s.out + i * step,
+               panel.channels * int64_t(sizeof(T)));
     return;
   }
   const StridedLine line{panel.channels / p.parts(), p.parts(), p.out_channel_step, item};

@@ -5,6 +5,8 @@
 namespace faltung {
 namespace {
 
+constexpr int64_t kTall = 8;  // rows whose multiply-adds hide their latency and the loads of two vectors
+
 // Cycles of one term: multiply-adds on two ports with a latency of four, two loads a cycle, half a line of weights a cycle from
 // the second cache, and the loop itself.
 double term_cycles(int64_t rows, int64_t vectors) {
@@ -24,7 +26,10 @@ double row_cycles(int64_t columns, int64_t lines, int64_t most, int64_t vectors)
 }  // namespace
 
 TileCut cut_row(int64_t columns, int64_t most) {
-  const int64_t tiles = (columns + most - 1) / most, rows = columns / tiles, rest = columns % tiles;
+  int64_t tiles = (columns + most - 1) / most;
+  // One more tile where all are equal then, and still tall.
+  if (columns % tiles != 0 && columns % (tiles + 1) == 0 && columns / (tiles + 1) >= kTall) ++tiles;
+  const int64_t rows = columns / tiles, rest = columns % tiles;
   if (rest == 0) return {{{rows, tiles}, {0, 0}}};
   return {{{rows + 1, rest}, {rows, tiles - rest}}};
 }

@@ -39,8 +39,16 @@ void check(const LayerProblem& d, const LayerProblem& p) {
   demand(!d.residual, "nothing is added between the layers of a pair");
 }
 
-bool channels_last(const LayerProblem& p) {
-  return p.out_channel_step == kItemSize[int(p.out)];
+constexpr int64_t kWidePlanes = 1024;  // positions, from which on planes are multiplied where they are
+
+// Whether the middle has its channels last. Between planes it may: narrow ones would be turned by both layers. Not with
+// strides, for the depthwise layer would turn samples that it skips.
+bool middle_last(const LayerProblem& d, const LayerProblem& p) {
+  const bool planes =
+      p.out_channel_step != kItemSize[int(p.out)] && d.in_channel_step != kItemSize[int(d.in)];
+  return !planes ||
+         (p.positions() < kWidePlanes &&
+          std::all_of(d.axes.begin(), d.axes.end(), [](const LayerAxis& a) { return a.stride == 1; }));
 }
 
 }  // namespace
@@ -51,7 +59,7 @@ LayerPair::LayerPair(const LayerProblem& depthwise, const LayerProblem& pointwis
   check(depthwise, pointwise);
   if (empty_) return;
   const int64_t item = kItemSize[int(depthwise.out)], channels = depthwise.out_channels;
-  const bool last = channels_last(pointwise);
+  const bool last = middle_last(depthwise, pointwise);
   // Positions that lie 4096 bytes apart fall into one set of the nearest cache.
   const int64_t pixel = (channels * item % 4096 == 0 ? channels * item + kLine : channels * item);
   int64_t row = last ? pixel : channels * item;

@@ -69,7 +69,7 @@ SPECTRAL_POINT = {
 # seconds a byte of results and of samples, by layout, and more beyond what is near; the outputs of a group
 # at which half of a share is reached, and what is left of it for 1x1; seconds a call and a plane.
 LAYER_CEILING = {4: 2.16e11, 8: 1.08e11}
-LAYER_SHARE = {"gemm": 0.92, "depthwise": 0.9, "grouped": 0.85, "planes": 0.85, "spectral": 1.0}
+LAYER_SHARE = {"gemm": 0.92, "depthwise": 0.9, "grouped": 0.85, "planes": 0.85}
 LAYER_GEMM_BYTE = {"first": (8.5e-11, 2e-11), "pointwise": (1.5e-11, 1.5e-11), "last": (3e-11, 3e-11)}
 LAYER_GEMM_SECONDS = 1.5e-6
 LAYER_GEMM_GROUPS = 8
@@ -80,9 +80,12 @@ LAYER_DEPTHWISE_BYTE = (4e-11, 2.8e-11)  # and more where rows are short
 LAYER_SHORT_ROW = 28
 LAYER_DEPTHWISE_VOLUME = 3.0  # times as long for planes of volumes
 LAYER_PLANES_TURN = 4.5e-10
+LAYER_SPECTRAL = 1.3  # times what the blocks of arrays would take
+LAYER_SPECTRAL_TURN = 9e-10
 LAYER_PLANE_SECONDS = 1.5e-7
 LAYER_NEAR = 4 << 20
 LAYER_FAR_BYTE = 6e-11
+PAIR_BYTES = 1 << 18  # of samples: below, what lies between two layers stays near without being told to
 
 # Missing data: outputs of a block between whose convolutions all stays in cache, of a strip of work on it;
 # the weight below which spectral outputs are made again term by term, in boxes of so many.

@@ -90,22 +90,23 @@ def _sums(how: LayerRecipe, data: Data) -> Array:
 def _flushed(how: LayerRecipe, data: Data) -> Array:
     """Σ(|x| + |w| + 1) over the terms of each output."""
     assert data.x is not None and data.w is not None
-    w = absolute(data.w)
-    of_x = _sums(how, Data(absolute(data.x), np.ones(w.shape)))
-    last = how.request.layout == "channels_last"
-    of_w: Array = w.sum(axis=tuple(range(w.ndim - 1) if last else range(1, w.ndim)))
-    if not last:
-        of_w = of_w.reshape(-1, *(1,) * how.request.spec.rank)
-    return np.asarray(of_x + of_w + how.terms + 2)
+    of_x = _sums(how, Data(absolute(data.x), np.ones(data.w.shape)))
+    return np.asarray(of_x + _of_weights(how, data.w) + how.terms + 2)
 
 
 def _of_transforms(how: LayerRecipe, data: Data, double: bool) -> Array:
-    """What transforms add: the largest finite sample of an item stands for that near the window."""
+    """What transforms add: the largest finite sample of all stands for those near a window."""
     assert data.x is not None and data.w is not None
     x = absolute(data.x)
     largest = float(np.max(x, where=np.isfinite(x), initial=0.0))
-    everywhere = Data(np.full(x.shape, largest), absolute(data.w))
-    return SPECTRAL_UNITS[double] * _sums(how, everywhere)
+    return SPECTRAL_UNITS[double] * largest * _of_weights(how, data.w)
+
+
+def _of_weights(how: LayerRecipe, w: Array) -> Array:
+    """Σ|w| of each output channel, to be broadcast to the result."""
+    last = how.request.layout == "channels_last"
+    sums: Array = absolute(w).sum(axis=tuple(range(w.ndim - 1) if last else range(1, w.ndim)))
+    return sums if last else sums.reshape(-1, *(1,) * how.request.spec.rank)
 
 
 def _activated(activation: Activation, bound: Array, results: Array, unit: float) -> tuple[Array, Array]:

@@ -12,7 +12,7 @@ from faltung._calls import forgetting
 from faltung._dtype import DType
 from faltung._errors import FaltungError
 from faltung._recipe import contiguous, raw, steps_whole, touches
-from faltung._tuning import CACHED_CALLS
+from faltung._tuning import CACHED_CALLS, PAIR_BYTES
 
 from ._describe import described
 from ._recipe import CorePair, LayerRecipe, recipe
@@ -52,7 +52,7 @@ def fused(data: PairData, first: Options, second: Options) -> Array | None:
     `first` and `second` are the options of the two layers, in the order of `described`.
     """
     x, depthwise, pointwise, mid_bias, b, residual, out = data
-    if type(x) is not np.ndarray or x.dtype.kind not in "fV":
+    if type(x) is not np.ndarray or x.nbytes < PAIR_BYTES or x.dtype.kind not in "fV":
         return None
     if not all(_plain(a, x.dtype) for a in data):
         return None

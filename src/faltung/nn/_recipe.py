@@ -23,6 +23,7 @@ from faltung._request import BOUNDARIES
 from . import _ways
 from ._integers import Data, choose_exact, overflow_error
 from ._request import LayerRequest
+from ._transforms import NOT_SPECTRAL, Told
 from ._ways import Way
 
 Array: TypeAlias = NDArray[Any]
@@ -85,6 +86,7 @@ class LayerRecipe:
         compute: str,
         store: str,
         method: str,
+        transform: Told = NOT_SPECTRAL,
     ) -> CoreLayer:
         """A layer of the core for these strides in bytes."""
         r, spec = self.request, self.request.spec
@@ -107,7 +109,7 @@ class LayerRecipe:
             (x.item, x.channel, w_out, w_in, y.item, y.channel, z.item, z.channel),
             (x_type, w_type, y_type, _COMPUTE[compute]), r.complex, _STORE[store], spec.bias,
             residual_strides is not None, r.activation.told, r.x_zero_point, list(r.w_zero_point),
-            offset if spec.flip else 0, METHOD_CODES[method],
+            offset if spec.flip else 0, METHOD_CODES[method], transform,
         )  # fmt: skip
 
     def _steps(self, strides: Strides) -> _Steps:
@@ -116,7 +118,7 @@ class LayerRecipe:
             return _Steps(item, inner[0], inner[1:])
         return _Steps(item, inner[-1], inner[:-1])
 
-    def usual(self, method: str, compute: str, residual: bool = False, store: str | None = None) -> CoreLayer:
+    def usual(self, way: Way, exact: Exact | None = None, residual: bool = False) -> CoreLayer:
         """The layer for C-contiguous arrays.
 
         Raises
@@ -125,15 +127,16 @@ class LayerRecipe:
             The method cannot run this; the message says why.
         """
         r = self.request
+        compute, store = exact or Exact(way.compute, "fits" if r.exact else "cast")
         out = contiguous(self.out_shape, self.out_dtype.itemsize)
         return self.layer(
             contiguous(r.in_shape, r.dtype.itemsize), contiguous(r.weight_shape, r.weight_dtype.itemsize),
-            out, out if residual else None, compute, store or ("fits" if r.exact else "cast"), method,
+            out, out if residual else None, compute, store, way.method, way.transform,
         )  # fmt: skip
 
     def summary(self, way: Way) -> _core.LayerSummary | None:
         """What the core tells of a way on contiguous arrays."""
-        return self.usual(way.method, way.compute).summary() if self.size else None
+        return self.usual(way).summary() if self.size else None
 
     def bound(
         self, data: Data, out: Array | None, workers: int | None, way: Way, known: Data
@@ -163,7 +166,9 @@ class LayerRecipe:
         """The layer for these arrays; without `out` for a new result."""
         over = residual.strides if residual is not None else None
         steps = contiguous(self.out_shape, self.out_dtype.itemsize) if out is None else out.strides
-        return self.layer(x.strides, w.strides, steps, over, exact.compute, exact.store, way.method)
+        return self.layer(
+            x.strides, w.strides, steps, over, exact.compute, exact.store, way.method, way.transform
+        )
 
     # -- running ---------------------------------------------------------------------------------------------
 
@@ -214,14 +219,14 @@ class LayerRecipe:
 
     def _plain(self, residual: bool, exact: Exact, way: Way) -> CoreLayer:
         try:
-            return self.usual(way.method, exact.compute, residual, exact.store)
+            return self.usual(way, exact, residual)
         except ValueError:
-            return self.usual(self._reference(way).method, exact.compute, residual, exact.store)
+            return self.usual(self._reference(way), exact, residual)
 
     def _how(self, data: Data, residual: bool, way: Way) -> Exact:
         """The type that sums such data, and what happens at the store."""
         if not self.request.exact:
-            return Exact(self.compute, "cast")
+            return Exact(way.compute, "cast")
         found = choose_exact(self, data, residual, way.method == "gemm")
         if way.method == "reference":
             return found._replace(compute="wide")
@@ -238,7 +243,7 @@ class LayerRecipe:
     def _saturated(self, data: Data, workers: int | None) -> Array:
         """The results clipped to the range of their type, by the definition."""
         assert data.x is not None and data.w is not None
-        layer = self.usual("reference", "wide", data.residual is not None, "saturate")
+        layer = self.usual(_ways.reference(self), Exact("wide", "saturate"), data.residual is not None)
         packed = layer.pack(np.ascontiguousarray(data.w), 1)
         b, residual = (None if a is None else np.ascontiguousarray(a) for a in (data.b, data.residual))
         y = np.empty(self.out_shape, self.out_dtype)

@@ -13,11 +13,12 @@ from faltung import _core, _tuning
 from faltung._errors import FaltungValueError
 
 from ._cost import seconds
+from ._transforms import NOT_SPECTRAL, Told, transforms
 
 if TYPE_CHECKING:
     from ._recipe import LayerRecipe
 
-METHODS = ("gemm", "depthwise", "grouped", "planes")
+METHODS = ("gemm", "depthwise", "grouped", "planes", "spectral")
 
 
 class Way(NamedTuple):
@@ -26,6 +27,7 @@ class Way(NamedTuple):
     method: str
     compute: str
     seconds: float
+    transform: Told = NOT_SPECTRAL
 
 
 class Refusal(NamedTuple):
@@ -67,11 +69,29 @@ def reference(how: LayerRecipe) -> Way:
 
 
 def _candidate(how: LayerRecipe, method: str) -> Way | Refusal:
+    return _spectral(how) if method == "spectral" else _direct(how, method)
+
+
+def _spectral(how: LayerRecipe) -> Way | Refusal:
+    if how.request.exact:
+        return Refusal("spectral", "cannot promise integers exact")
+    found = transforms(how)
+    if found is None:
+        return Refusal("spectral", "finds no block that fits in memory")
+    way = Way("spectral", found.compute, found.seconds, found.told)
+    try:
+        how.usual(way)
+    except ValueError as error:
+        return Refusal("spectral", str(error))
+    return way
+
+
+def _direct(how: LayerRecipe, method: str) -> Way | Refusal:
     computes = (how.compute, "f64") if how.request.exact and how.compute == "f32" else (how.compute,)
     reason = ""
     for compute in computes:
         try:
-            how.usual(method, compute)
+            how.usual(Way(method, compute, 0.0))
         except ValueError as error:
             reason = reason or str(error)
         else:
