@@ -35,7 +35,12 @@ struct DepthwiseArgs {
   const T* bias;          // of the channels, or null
   const T* residual;      // what is added to c[0][0][0], or null
   int64_t residual_row, residual_step;
-  T lo, hi;  // clips; infinite ones do nothing
+  bool clip;
+  T lo, hi;
+  // Rows that tiles will read later, fetched into the second cache meanwhile: so many positions of each a tile.
+  const T* const* ahead;
+  int64_t ahead_rows, ahead_count, ahead_step;
+  bool ahead_outputs;  // also the rows of c behind the tile's
 };
 
 template <class T>

@@ -25,6 +25,25 @@ struct DepthwiseTile {
       for (int c = 0; c < C; ++c) acc[r][c] = vec{};
   }
 
+  template <class F>
+  FALTUNG_INLINE void each(F f) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c) f(acc[r][c], r, c);
+  }
+
+  // Calls f(sum, where it stands), rows and positions so many elements apart.
+  template <class Pointer, class F>
+  FALTUNG_INLINE void walk(Pointer first, int64_t row, int64_t step, F f) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r, first += row) {
+      Pointer at = first;
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c, at += step) f(acc[r][c], at);
+    }
+  }
+
   // One row of samples meets output rows first to last; `w` is the kernel row that it is to output row 0.
   template <int K>
   FALTUNG_INLINE void meet(const T* x, int64_t step, const T* w, int first, int last) {
@@ -66,6 +85,17 @@ void depthwise(const DepthwiseArgs<T>& s) {
     for (int64_t v = 0; v < vectors; ++v, weights += s.vector_weights) {
       const int64_t ch = v + 1 < vectors ? v * L : s.channels - L;
       const int64_t x = s.x + tile * C * s.step + ch;
+      for (int64_t i = 0; i < s.ahead_rows; ++i) {
+        const T* p = s.ahead[i] + tile * s.ahead_count * s.ahead_step + ch;
+        for (int64_t n = s.ahead_count; n > 0; --n, p += s.ahead_step) __builtin_prefetch(p, 0, 2);
+      }
+      if (s.ahead_outputs) {
+        const T* p = s.c + R * s.c_row + tile * C * s.c_step + ch;
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r, p += s.c_row)
+#pragma GCC unroll 16
+          for (int c = 0; c < C; ++c) __builtin_prefetch(p + c * s.c_step, 1, 2);
+      }
       DepthwiseTile<T, Bytes, R, C, MostTaps> t;
       t.clear();
       alignas(Bytes) T aside[R * C * L];
@@ -100,33 +130,37 @@ void depthwise(const DepthwiseArgs<T>& s) {
         }
         w += run.rows * run.taps * L;
         if (run.flush) [[unlikely]] {
-#pragma GCC unroll 8
-          for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
-            for (int c = 0; c < C; ++c) {
-              T* sum = aside + (r * C + c) * L;
-              Vx::store(sum, flushed ? Vx::load(sum) + t.acc[r][c] : t.acc[r][c]);
-            }
+          T* sum = aside;
+          t.each([&](vec& y, int r, int c) FALTUNG_LAMBDA_INLINE {
+            T* to = sum + (r * C + c) * L;
+            Vx::store(to, flushed ? Vx::load(to) + y : y);
+          });
           t.clear();
           flushed = true;
         }
       }
-      const vec lo = Vx::fill(s.lo), hi = Vx::fill(s.hi);
-      const vec bias = s.bias ? Vx::load(s.bias + ch) : vec{};
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r)
-#pragma GCC unroll 16
-        for (int c = 0; c < C; ++c) {
-          vec y = t.acc[r][c];
-          if (flushed) [[unlikely]]
-            y += Vx::load(aside + (r * C + c) * L);
-          if (s.bias) y += bias;
-          const int64_t column = tile * C + c;
-          if (s.residual) y += Vx::load(s.residual + r * s.residual_row + column * s.residual_step + ch);
+      if (flushed) [[unlikely]] {
+        const T* sum = aside;
+        t.each([&](vec& y, int r, int c) FALTUNG_LAMBDA_INLINE { y += Vx::load(sum + (r * C + c) * L); });
+      }
+      if (s.bias) {
+        const vec bias = Vx::load(s.bias + ch);
+        t.each([&](vec& y, int, int) FALTUNG_LAMBDA_INLINE { y += bias; });
+      }
+      if (s.residual) {
+        const T* from = s.residual + tile * C * s.residual_step + ch;
+        t.walk(from, s.residual_row, s.residual_step,
+               [](vec& y, const T* at) FALTUNG_LAMBDA_INLINE { y += Vx::load(at); });
+      }
+      if (s.clip) {
+        const vec lo = Vx::fill(s.lo), hi = Vx::fill(s.hi);
+        t.each([&](vec& y, int, int) FALTUNG_LAMBDA_INLINE {
           y = y < lo ? lo : y;  // NaN stays
           y = y > hi ? hi : y;
-          Vx::store(s.c + r * s.c_row + column * s.c_step + ch, y);
-        }
+        });
+      }
+      t.walk(s.c + tile * C * s.c_step + ch, s.c_row, s.c_step,
+             [](vec& y, T* at) FALTUNG_LAMBDA_INLINE { Vx::store(at, y); });
     }
   }
 }

@@ -6,6 +6,8 @@
 namespace faltung {
 namespace {
 
+constexpr int64_t kFarBytes = 2 << 20;  // of samples and results that leave the second cache meanwhile
+
 size_t aligned(int64_t bytes) {
   return size_t((bytes + 63) / 64 * 64);
 }
@@ -43,16 +45,16 @@ DepthwiseCore<T>::DepthwiseCore(const LayerProblem& problem, Isa isa)
                   in_elements(c.out_step) && in_elements(r.out_step);
   residual_in_place_ = fills && p_.residual && p_.out == type_of<T>() && p_.residual_channel_step == item &&
                        in_elements(c.residual_step) && in_elements(r.residual_step);
-  const bool clip = p_.activation == Activation::clip;
-  lo_ = clip ? T(p_.lo) : -std::numeric_limits<T>::infinity();
-  hi_ = clip ? T(p_.hi) : std::numeric_limits<T>::infinity();
-
   const int64_t reach = s_.columns.reach(s_.column_block);
   line_elements_ = reach * s_.width;
   zero_elements_ = line_elements_;
   if (in_place_)
     zero_elements_ = std::max(zero_elements_, (reach - 1) * std::abs(c.in_step) / item + s_.width);
-  table_bytes_ = aligned(s_.panels * s_.entries * int64_t(sizeof(T*)));
+  int64_t samples = p_.in_channels;
+  for (const LayerAxis& a : p_.axes) samples *= a.in;
+  fetches_ = in_place_ && (samples + p_.out_channels * p_.positions()) * item > kFarBytes;
+  table_bytes_ = aligned((s_.panels * s_.entries + int64_t(s_.rows.class_taps.size()) * s_.tile_rows) *
+                         int64_t(sizeof(T*)));
   runs_bytes_ = aligned(int64_t(s_.parts.size() * sizeof(DepthwiseRun)));
   zero_bytes_ = aligned(zero_elements_ * item);
   lines_bytes_ = aligned(s_.panels * s_.entries * line_elements_ * item);
@@ -156,6 +158,19 @@ void DepthwiseCore<T>::tile_row(Unit& u, const Segment& g, int64_t row, int64_t 
     }
   }
   u.done = row + rows;
+  // The rows that the next row of tiles is the first to read.
+  const T** ahead = u.table + s_.panels * s_.entries;
+  int64_t ahead_rows = 0;
+  if (fetches_ && !g.packed && row + rows < u.row_end) {
+    const int64_t classes = int64_t(s_.rows.class_taps.size());
+    for (int64_t panel = s_.panels - classes; panel < s_.panels; ++panel) {
+      const char* plane = plane_of(u, panel);
+      const int64_t first = row + rows + s_.rows.class_taps[size_t(panel - s_.panels + classes)] - 1;
+      for (int64_t i = 0; i < s_.tile_rows; ++i)
+        if (const char* from = row_of(u, plane, panel, first + i))
+          ahead[ahead_rows++] = reinterpret_cast<const T*>(from + (g.begin * c.stride - c.pad) * c.in_step);
+    }
+  }
 
   DepthwiseArgs<T> args{};
   args.rows = u.table;
@@ -163,11 +178,14 @@ void DepthwiseCore<T>::tile_row(Unit& u, const Segment& g, int64_t row, int64_t 
   args.run_count = int64_t(s_.parts.size());
   args.step = s_.columns.step * position;
   args.channels = std::max<int64_t>(u.channels, lanes_);
+  args.ahead_rows = ahead_rows;
+  args.ahead_outputs = fetches_ && out_in_place_ && row + 2 * rows <= u.row_end;
+  args.ahead_step = position;
   args.vector_weights = vector_weights();
   args.bias = u.arrays.bias ? u.arrays.bias + u.channel_begin : nullptr;
-  const bool clip_later = activate_ != nullptr;
-  args.lo = clip_later ? -std::numeric_limits<T>::infinity() : lo_;
-  args.hi = clip_later ? std::numeric_limits<T>::infinity() : hi_;
+  args.clip = p_.activation == Activation::clip;
+  args.lo = T(p_.lo);
+  args.hi = T(p_.hi);
   const int64_t first_row = u.row_class + s_.rows.classes * row, outputs = g.end - g.begin;
   // Rows of c stand a class apart; a segment's positions side by side.
   T* c_base = u.tile;
@@ -198,6 +216,8 @@ void DepthwiseCore<T>::tile_row(Unit& u, const Segment& g, int64_t row, int64_t 
       args.x = k * c.stride * position + begin * args.step;
       args.weights = u.weights;
       args.tiles = tiles;
+      args.ahead = ahead;
+      args.ahead_count = kernel.columns * c.stride;
       args.c_step = s_.columns.classes * c_position;
       args.c = c_base + k * c_position + begin * args.c_step;
       args.residual_step = s_.columns.classes * residual_position;

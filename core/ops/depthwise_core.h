@@ -66,8 +66,8 @@ class DepthwiseCore {
   DepthwiseSchedule s_;
   const ConvertTable<T>& convert_;
   void (*activate_)(T*, int64_t, T, T) = nullptr;
-  T lo_, hi_;
   bool in_place_, out_in_place_, residual_in_place_;
+  bool fetches_;  // rows ahead, for arrays that outgrow the second cache
   int64_t line_elements_, zero_elements_;
   size_t table_bytes_, runs_bytes_, zero_bytes_, lines_bytes_, tile_bytes_;
 };

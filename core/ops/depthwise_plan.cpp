@@ -5,8 +5,8 @@ namespace {
 
 constexpr int64_t kChain = 256;  // terms a register sums from zero
 constexpr int64_t kNearBytes =
-    32 * 1024;                          // of lines and weights that the tiles of a block read again and again
-constexpr int64_t kChannelBytes = 512;  // of neighbouring channels that are read at once
+    32 * 1024;  // of lines and weights that the tiles of a block read again and again
+constexpr int64_t kChannelBytes = 1024;      // of neighbouring channels that are read at once
 constexpr int64_t kLeastChannelBytes = 256;  // before lines are cut instead
 constexpr int64_t kUnitWork = 2 << 20;       // multiply-adds a unit, about: 20 microseconds
 

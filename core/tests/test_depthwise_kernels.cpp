@@ -70,8 +70,15 @@ struct Call {
       residual = samples<T>(k.rows * args.residual_row, random);
       args.residual = residual.data();
     }
+    args.clip = random.one_in(2);
     args.lo = random.one_in(2) ? T(-0.5) : -T(INFINITY);
     args.hi = random.one_in(2) ? T(0.5) : T(INFINITY);
+    if (random.one_in(2)) {
+      args.ahead = table.data();
+      args.ahead_rows = std::min<std::int64_t>(entries, 3);
+      args.ahead_count = random.between(0, 9);
+      args.ahead_step = random.between(-100, 100);
+    }
   }
 
   std::int64_t outputs() const {
@@ -95,7 +102,7 @@ struct Call {
     if (args.residual) add(residual[r * args.residual_row + x * args.residual_step + ch]);
     const long double unit = std::ldexp(1.0L, sizeof(T) == 4 ? -24 : -53);
     const long double lo = args.lo, hi = args.hi;
-    value = value < lo ? lo : value > hi ? hi : value;
+    if (args.clip) value = value < lo ? lo : value > hi ? hi : value;
     return std::abs(static_cast<long double>(y) - value) <=
            static_cast<long double>(taps + 6) * unit * magnitude;
   }
@@ -131,6 +138,7 @@ template <class T>
 void test_not_finite(const DepthwiseKernel<T>& k) {
   Random random(1);
   Call<T> call(k, random);
+  call.args.clip = true;
   call.args.lo = T(-1), call.args.hi = T(1);
   for (Heap<T>& line : call.lines)
     for (T& x : line) x = T(NAN);
