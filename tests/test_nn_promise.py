@@ -107,6 +107,29 @@ def test_hostile_data_through_activations(rng, dtype, data, activation, kind, la
         stays_within(x, w, b, method, want, **options)
 
 
+@cover(
+    dtype=REAL,
+    data=("huge spike", "decades", "cancellation", "steps", "random"),
+    weights=("random", "decades", "spike"),
+    layout=LAYOUTS,
+    precision=("highest", "high"),
+    boundary=("constant", "reflect"),
+    taps=((13, 13), (31, 31), (5, 51)),
+)
+def test_large_depthwise_kernels(rng, dtype, data, weights, layout, precision, boundary, taps):
+    """Those that transforms are for. What a bound is computed from is not rounded by transforms itself."""
+    x = turned(hostile(data, rng, (1, 3, 60, 57), dtype), layout)
+    w = turned_weights(hostile(weights, rng, (3, 1, *taps), dtype), layout)
+    options = {"groups": 3, "layout": layout, "boundary": boundary, "padding": tuple(n // 2 for n in taps)}
+    want = oracle(x, w, **options)
+    sums = promise(want.terms) * want.size * 2.0 ** (-24 if dtype == np.float32 else -53)
+    for method in ("auto", *METHODS[:-1]):
+        plan = planned(x, w, None, method, precision=precision, **options)
+        if plan is not None:
+            assert stays_within(x, w, None, plan.method, want, precision=precision, **options)
+            assert (plan.error_bound(x) >= (1 - 1e-6) * sums).all(), plan.method
+
+
 # ---- long sums, with the exact error
 
 TERMS = (1, 2, 100, 255, 256, 257, 513, 1000, 4096, 20_000, 100_000)

@@ -4,8 +4,10 @@
 //   a(s, r) = a[s] + at + r * row_step                         rows of the first half: r < (rows + 1) / 2
 //             a_half[s] + at_half + (r - first) * row_step     of the second
 //
-// A segment is one run of terms that lie at one step: a row of a kernel in an image whose channels come last, one tap of it, a
-// panel of weights. The halves of a tile may lie anywhere: beside each other, in two rows of an image, in two images. The last
+// A segment is one run of terms that lie at one step: a row of a kernel in an image whose channels come last, one tap of
+// it, a
+// panel of weights. The halves of a tile may lie anywhere: beside each other, in two rows of an image, in two images.
+// The last
 // part of a reduction adds bias and residual and clips, in registers.
 #pragma once
 #include <cstdint>

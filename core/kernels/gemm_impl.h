@@ -1,11 +1,13 @@
 // The gemm microkernel, once for every type, shape and ISA.
 //
-// Budget (AVX-512, 32 registers). Every term: V loads of b, R broadcasts of a, R V multiply-adds on two ports; two loads a cycle.
+// Budget (AVX-512, 32 registers). Every term: V loads of b, R broadcasts of a, R V multiply-adds on two ports; two loads
+// a cycle.
 //   14x2  28 + 2 + 1 registers  16 loads for 28 multiply-adds, 0.57 each; b streams at  9 bytes a cycle
 //    9x3  27 + 3 + 1            12 for 27, 0.44; 14 bytes
 //    6x4  24 + 4 + 1            10 for 24, 0.42; 21 bytes
 // AVX2 and baseline (16): 6x2 12 + 2 + 1, 8 loads for 12; 4x3 12 + 3 + 1, 7 for 12.
-// Rows are addressed as base + r * row_step by one index register each; two bases, one for each half, make 6 of them enough for 14 rows.
+// Rows are addressed as base + r * row_step by one index register each; two bases, one for each half, make 6 of them
+// enough for 14 rows.
 #pragma once
 #include "core/kernels/gemm.h"
 #include "core/kernels/vec.h"

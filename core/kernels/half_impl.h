@@ -25,7 +25,8 @@ FALTUNG_INLINE float widen(BFloat h) {
   return as_float(uint32_t(h.bits) << 16);
 }
 
-// Shift the mantissa into place and move the exponent; a subnormal is what stands above a power of two. No operand is subnormal
+// Shift the mantissa into place and move the exponent; a subnormal is what stands above a power of two. No operand is
+// subnormal
 // as a float: threads of layers treat those as zero. Inf and NaN by mask.
 FALTUNG_INLINE float widen(Half h) {
   const uint32_t sign = uint32_t(h.bits & 0x8000u) << 16;

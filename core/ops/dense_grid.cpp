@@ -32,7 +32,8 @@ bool halve(const DensePlan& plan, DenseGrid& g) {
   return tiles > 1;
 }
 
-// Cycles until the last thread is ready, roughly. Threads start late and are interrupted: the coarser the units, the longer the
+// Cycles until the last thread is ready, roughly. Threads start late and are interrupted: the coarser the units, the
+// longer the
 // others wait.
 double cycles(const DensePlan& plan, const DenseGrid& g, int threads) {
   constexpr double kFarWeights = 1 << 20, kUnit = 1500, kWait = 0.15;

@@ -82,7 +82,8 @@ void check(const LayerProblem& p) {
          "integers have no activation but clipping");
 }
 
-// Chunks, and what the table of a line points at. Where a kernel row with its channels lies in one piece, one pointer serves it.
+// Chunks, and what the table of a line points at. Where a kernel row with its channels lies in one piece, one pointer
+// serves it.
 void cut_terms(DensePlan& s) {
   const LayerAxis& columns = s.p.axes.back();
   const int64_t taps = columns.taps, channels = s.in_channels;

@@ -1,6 +1,7 @@
 // How a layer is cut for the gemm kernels: pure data, made from shapes and types alone.
 //
-//   positions x channels   rows of a tile are output positions, vectors output channels:  y[pos][o] = sum over t of x[pos][t] * w[t][o]
+//   positions x channels   rows of a tile are output positions, vectors output channels:  y[pos][o] = sum over t of
+//   x[pos][t] * w[t][o]
 //
 // The terms of an output stand in the order (kernel row, column, channel) and are cut into chunks of at most 256, which a
 // register sums from zero; chunks are added in order. Neither depends on strides, blocks or threads, hence no bit does.

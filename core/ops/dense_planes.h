@@ -1,6 +1,7 @@
 // The dense method of 1x1 layers whose channels come first: a product of matrices that lie ready.
 //
-//   channels x positions   rows of a tile are output channels, vectors positions:  y[o][pos] = sum over c of w[o][c] * x[c][pos]
+//   channels x positions   rows of a tile are output channels, vectors positions:  y[o][pos] = sum over c of w[o][c] *
+//   x[c][pos]
 //
 // Nothing is turned. Sums have the order and the chunks of positions x channels, hence the same bits. What is left of
 // a plane behind the last whole tile is computed by a tile that ends with the plane, over outputs that stand already.

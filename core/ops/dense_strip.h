@@ -1,6 +1,7 @@
 // The input as the kernels read it: a table of pointers for every output row of a box, one for each segment.
 //
-// Where the input cannot be read in place, its rows are packed into a strip [item][rows of the axes][pixel][channel] with the
+// Where the input cannot be read in place, its rows are packed into a strip [item][rows of the axes][pixel][channel]
+// with the
 // boundary around, in the type that computes. Rows outside a constant boundary all are one row of zeros.
 #pragma once
 #include "core/kernels/convert.h"

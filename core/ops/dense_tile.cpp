@@ -7,7 +7,8 @@ namespace {
 
 constexpr int64_t kTall = 8;  // rows whose multiply-adds hide their latency and the loads of two vectors
 
-// Cycles of one term: multiply-adds on two ports with a latency of four, two loads a cycle, half a line of weights a cycle from
+// Cycles of one term: multiply-adds on two ports with a latency of four, two loads a cycle, half a line of weights a
+// cycle from
 // the second cache, and the loop itself.
 double term_cycles(int64_t rows, int64_t vectors) {
   const double products = double(rows * vectors) / 2, loads = double(rows + vectors + 1) / 2,

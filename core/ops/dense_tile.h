@@ -15,7 +15,8 @@ struct TileRun {
   int64_t rows, tiles;
 };
 
-// A row of `columns` positions in tiles of at most `most` rows, as equal as can be: at most two sizes, the second maybe empty.
+// A row of `columns` positions in tiles of at most `most` rows, as equal as can be: at most two sizes, the second maybe
+// empty.
 struct TileCut {
   TileRun runs[2];
 };

@@ -1,4 +1,5 @@
-// Weights in the order in which tiles read them: [group][panel][term][vectors * lanes], zeros where a panel is wider than its
+// Weights in the order in which tiles read them: [group][panel][term][vectors * lanes], zeros where a panel is wider
+// than its
 // channels. A complex layer is a real one of twice the channels: every weight stands as [[re, -im], [im, re]].
 #pragma once
 #include "core/kernels/convert.h"
