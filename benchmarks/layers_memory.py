@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     row = next(row for row in ROWS if row.name == name)
     planned(problem(shape("3x3 8-8@64")).turned(layout), threads).call()
     p = problem(row.shape).turned(layout)
-    prepared = planned(p, threads)  # its output is resident, for it is filled
+    prepared = planned(p, threads)  # its output is resident: zeros would not be
     p.x_in.sum()
     _, extra = timing.peak_of(prepared.call)
     print(json.dumps(extra))

@@ -53,7 +53,7 @@ def plans(p: Problem, threads: int) -> list[Any]:
 
 def planned(p: Problem, threads: int, fresh: bool = False) -> Prepared:
     """A plan's call, for a pair that of the function; ``fresh``: without ``out=``."""
-    x, out = p.x_in, None if fresh else np.zeros(p.out_shape, p.x.dtype)
+    x, out = p.x_in, None if fresh else np.ones(p.out_shape, p.x.dtype)
     if p.shape.then:
         return separable(p, threads, out)
     (plan,) = plans(p, threads)
@@ -74,7 +74,7 @@ def one_by_one(p: Problem, threads: int, fresh: bool = False) -> Prepared:
     if not p.shape.then:
         raise Unsupported("pairs only")
     first, second = plans(p, threads)
-    x, out = p.x_in, None if fresh else np.zeros(p.out_shape, p.x.dtype)
+    x, out = p.x_in, None if fresh else np.ones(p.out_shape, p.x.dtype)
     middle = np.zeros_like(first(x))
 
     def call() -> object:

@@ -39,8 +39,8 @@ struct FinishArgs {
   T bias, lo, hi;
 };
 
-// A plane with its border: to[r * to_step + i] = from[r * from_step + (i - before) * step] for i in [before, before + count),
-// 0 for the others of before + count + after; step is 1 or 2.
+// A plane with its border: to[r * to_step + i] = from[r * from_step + (i - before) * step] for i in [before, before +
+// count), 0 for the others of before + count + after; step is 1 or 2.
 template <class T>
 struct BorderArgs {
   const T* from;

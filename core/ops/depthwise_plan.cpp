@@ -4,9 +4,11 @@ namespace faltung {
 namespace {
 
 constexpr int64_t kChain = 256;  // terms a register sums from zero
-constexpr int64_t kNearBytes =
-    32 * 1024;  // of lines and weights that the tiles of a block read again and again
-constexpr int64_t kChannelBytes = 1024;      // of neighbouring channels that are read at once
+// Lines and weights that the tiles of a block read again and again, and neighbouring channels that are read at once: small
+// blocks where everything stays in the second cache, long reads where it does not.
+constexpr int64_t kFarBytes = 2 << 20;
+constexpr int64_t kNearBytes[2] = {32 * 1024, 128 * 1024};
+constexpr int64_t kChannelBytes[2] = {512, 1024};
 constexpr int64_t kLeastChannelBytes = 256;  // before lines are cut instead
 constexpr int64_t kUnitWork = 2 << 20;       // multiply-adds a unit, about: 20 microseconds
 
@@ -92,16 +94,19 @@ DepthwiseSchedule::DepthwiseSchedule(const LayerProblem& problem, const Depthwis
   const int64_t last = c.in - 1 - (c.taps - 1) * c.dilation + c.pad;
   interior_end = std::max(interior_begin, last < 0 ? 0 : std::min(c.out, last / c.stride + 1));
 
+  int64_t samples = problem.in_channels;
+  for (const LayerAxis& a : problem.axes) samples *= a.in;
+  const bool far = (samples + channels * problem.positions()) * item > kFarBytes;
   const int64_t whole = std::lcm<int64_t>(limits.lanes, problem.group_out());
   const auto whole_blocks = [&](int64_t n) { return std::max(whole, n / whole * whole); };
-  channel_block = whole_blocks(std::min(ceil_div(channels, whole) * whole, kChannelBytes / item));
+  channel_block = whole_blocks(std::min(ceil_div(channels, whole) * whole, kChannelBytes[far] / item));
   column_block = c.out;
   const auto near_bytes = [&] {
     const int64_t lines = panels * entries * columns.reach(column_block);
     return (lines + int64_t(taps.size())) * channel_block * item;
   };
   const int64_t least_columns = 4 * limits.columns * columns.classes;
-  while (near_bytes() > kNearBytes) {
+  while (near_bytes() > kNearBytes[far]) {
     if (channel_block * item > kLeastChannelBytes && channel_block > whole)
       channel_block = whole_blocks(channel_block / 2);
     else if (column_block > least_columns)

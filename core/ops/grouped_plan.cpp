@@ -5,6 +5,8 @@
 namespace faltung {
 namespace {
 
+// On a Xeon with 2 MB of second cache; 192 KB are 5 % slower, 96 KB 10 %. Turning one line of channels at once (64 bytes)
+// costs 128 channels of 56 x 56 samples a quarter more time, all channels as much as 256 bytes.
 constexpr int64_t kUnitBytes = 384 << 10;  // samples and sums of a unit: a part of the second cache
 constexpr int64_t kRun = 256;              // bytes of channels that are turned at once
 constexpr int64_t kLine = 64;              // bytes of a cache line

@@ -4,9 +4,9 @@
 //
 //   plane(channel, phase)[q] = x[channel, (begin + q) * stride + phase - pad]      q < outputs of the strip + shifts
 //
-// so that tap h reads phase (h * dilation) % stride, shifted by (h * dilation) / stride, and a term of the sum is a plane at one
-// offset. Positions run on from the end of a row into the border of the next one: results there are dropped, which costs less
-// than rows that do not fill their last vector.
+// so that tap h reads phase (h * dilation) % stride, shifted by (h * dilation) / stride, and a term of the sum is a
+// plane at one offset. Positions run on from the end of a row into the border of the next one: results there are
+// dropped, which costs less than rows that do not fill their last vector.
 #pragma once
 #include <vector>
 
