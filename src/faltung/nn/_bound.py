@@ -24,6 +24,7 @@ from faltung._spec import ConvSpec
 from ._activation import Activation
 from ._integers import Data
 from ._recipe import LayerRecipe, recipe
+from ._ways import fastest_sums
 
 Array: TypeAlias = NDArray[Any]
 
@@ -84,7 +85,7 @@ def _sums(how: LayerRecipe, data: Data) -> Array:
             method="auto", precision="highest",
         )
     )  # fmt: skip
-    return wide.run(data, None, None, wide.way)
+    return wide.run(data, None, None, fastest_sums(wide))
 
 
 def _flushed(how: LayerRecipe, data: Data) -> Array:
