@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from . import grad
 from ._conv import conv
 from ._im2col import col2im, im2col
 from ._plan import LayerPlan, plan_conv
 from ._separable import separable_conv
 
-__all__ = ["LayerPlan", "col2im", "conv", "im2col", "plan_conv", "separable_conv"]
+__all__ = ["LayerPlan", "col2im", "conv", "grad", "im2col", "plan_conv", "separable_conv"]
