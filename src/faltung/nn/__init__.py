@@ -5,6 +5,16 @@ from __future__ import annotations
 from ._conv import conv
 from ._im2col import col2im, im2col
 from ._plan import LayerPlan, plan_conv
+from ._plan_separable import SeparablePlan, plan_separable_conv
 from ._separable import separable_conv
 
-__all__ = ["LayerPlan", "col2im", "conv", "im2col", "plan_conv", "separable_conv"]
+__all__ = [
+    "LayerPlan",
+    "SeparablePlan",
+    "col2im",
+    "conv",
+    "im2col",
+    "plan_conv",
+    "plan_separable_conv",
+    "separable_conv",
+]
