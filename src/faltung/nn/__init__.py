@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import grad
 from ._conv import conv
 from ._im2col import col2im, im2col
 from ._plan import LayerPlan, plan_conv
@@ -13,6 +14,7 @@ __all__ = [
     "SeparablePlan",
     "col2im",
     "conv",
+    "grad",
     "im2col",
     "plan_conv",
     "plan_separable_conv",
