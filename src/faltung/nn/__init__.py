@@ -9,11 +9,13 @@ from ._block_train import conv_block_train
 from ._conv import conv
 from ._im2col import col2im, im2col
 from ._plan import LayerPlan, plan_conv
+from ._plan_separable import SeparablePlan, plan_separable_conv
 from ._separable import separable_conv
 
 __all__ = [
     "BatchNorm",
     "LayerPlan",
+    "SeparablePlan",
     "col2im",
     "conv",
     "conv_block",
@@ -21,5 +23,6 @@ __all__ = [
     "grad",
     "im2col",
     "plan_conv",
+    "plan_separable_conv",
     "separable_conv",
 ]
