@@ -7,6 +7,7 @@
 #include "core/base/lease.h"
 #include "core/ops/dense.h"
 #include "core/ops/depthwise.h"
+#include "core/ops/pair_planes.h"
 #include "core/reference/number.h"
 
 namespace faltung {
@@ -41,14 +42,13 @@ void check(const LayerProblem& d, const LayerProblem& p) {
 
 constexpr int64_t kWidePlanes = 1024;  // positions, from which on planes are multiplied where they are
 
-// Whether the middle has its channels last. Between planes it may: narrow ones would be turned by both layers. Not with
-// strides, for the depthwise layer would turn samples that it skips.
+// Whether the middle has its channels last. Between planes it may: samples are turned on their way in as they would be by the
+// depthwise layer alone, which turns its results back too; in return the 1x1 layer turns its own, which pays unless there are
+// more of them.
 bool middle_last(const LayerProblem& d, const LayerProblem& p) {
   const bool planes =
       p.out_channel_step != kItemSize[int(p.out)] && d.in_channel_step != kItemSize[int(d.in)];
-  return !planes ||
-         (p.positions() < kWidePlanes &&
-          std::all_of(d.axes.begin(), d.axes.end(), [](const LayerAxis& a) { return a.stride == 1; }));
+  return !planes || p.positions() < kWidePlanes || p.out_channels <= d.out_channels;
 }
 
 }  // namespace
@@ -83,7 +83,8 @@ LayerPair::LayerPair(const LayerProblem& depthwise, const LayerProblem& pointwis
     p.batch = s.items;
     p.axes[0].in = s.in, p.axes[0].out = s.rows, p.axes[0].pad = s.pad;
     place(s, p, &LayerAxis::out, &LayerAxis::out_step, p.out_channel_step, p.out_batch_step);
-    return plan_depthwise(p, isa);
+    std::unique_ptr<Layer> turned = last ? plan_pair_planes(p, isa) : nullptr;
+    return turned ? std::move(turned) : plan_depthwise(p, isa);
   };
   const auto plan_second = [&](const PairShape& s) {
     LayerProblem p = pointwise;
