@@ -138,6 +138,7 @@ class Layer:
         weight_offset: int,
         method: int,
         spectral: tuple[Sequence[int], bool, bool, bool] = ([], False, False, False),
+        transposed: bool = False,
     ) -> None: ...
     def pack(self, weights: NDArray[Any], threads: int) -> PackedWeights: ...
     def run(

@@ -6,5 +6,15 @@ from ._conv import conv
 from ._im2col import col2im, im2col
 from ._plan import LayerPlan, plan_conv
 from ._separable import separable_conv
+from ._transpose import conv_transpose, plan_conv_transpose
 
-__all__ = ["LayerPlan", "col2im", "conv", "im2col", "plan_conv", "separable_conv"]
+__all__ = [
+    "LayerPlan",
+    "col2im",
+    "conv",
+    "conv_transpose",
+    "im2col",
+    "plan_conv",
+    "plan_conv_transpose",
+    "separable_conv",
+]

@@ -24,7 +24,7 @@ from faltung._typing import Boundary
 
 from ._activation import ActivationLike
 from ._bound import error_bound
-from ._calls import LayerCache, cache
+from ._calls import Described, LayerCache, cache
 from ._describe import check_types, described
 from ._explain import explain, title
 from ._integers import Data
@@ -100,6 +100,19 @@ def plan_conv(
     """
     options = (stride, padding, dilation, groups, boundary, layout, flip, activation, method, precision,
                overflow, x_zero_point, w_zero_point, workers)  # fmt: skip
+    return planned(x_shape, w, b, options, dtype, measure, described)
+
+
+def planned(
+    x_shape: Sequence[int],
+    w: Any,
+    b: Any,
+    options: tuple[Any, ...],
+    dtype: DTypeLike | None,
+    measure: bool,
+    described: Described,
+) -> LayerPlan:
+    """The plan of a layer whose request `described` makes of its options."""
     shape = _shape(x_shape)
     given, weak, _ = to_array("w", w)
     x_type = given.dtype if dtype is None else as_dtype(dtype)
@@ -118,7 +131,7 @@ def plan_conv(
 class LayerPlan:
     """How one layer runs, with its weights: frozen, printable, reusable from any number of threads.
 
-    Made by `plan_conv`. Calling a plan runs it on an array of exactly its shape and data type.
+    Made by `plan_conv` and `plan_conv_transpose`. Calling a plan runs it on an array of exactly its shape and data type.
 
     Examples
     --------
