@@ -131,7 +131,8 @@ def planned(
 class LayerPlan:
     """How one layer runs, with its weights: frozen, printable, reusable from any number of threads.
 
-    Made by `plan_conv` and `plan_conv_transpose`. Calling a plan runs it on an array of exactly its shape and data type.
+    Made by `plan_conv` and `plan_conv_transpose`. Calling a plan runs it on an array of exactly its shape and
+    data type.
 
     Examples
     --------

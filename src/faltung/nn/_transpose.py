@@ -70,8 +70,9 @@ def conv_transpose(
     .. math:: y[n, o, i\,S + h\,D - P] \mathrel{+}= \sum_c x[n, c, i]\; w[c, o, h]
 
     with stride S, dilation D and padding P, over all samples i and taps h; then bias, residual and
-    activation. :math:`\langle A x, y\rangle = \langle x, A^T y\rangle` with :math:`\langle x, y\rangle = \sum x y`
-    and A the `conv` of the same weights and options. Complex numbers are not conjugated.
+    activation. :math:`\langle A x, y\rangle = \langle x, A^T y\rangle` with
+    :math:`\langle x, y\rangle = \sum x y` and A the `conv` of the same weights and options. Complex numbers
+    are not conjugated.
 
     Parameters
     ----------
