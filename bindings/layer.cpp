@@ -52,7 +52,7 @@ std::unique_ptr<Layer> plan_by(LayerMethod method, const LayerProblem& p, const 
 void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& axes, const Steps& steps,
                const Types& types, bool complex_numbers, int store, bool bias, bool residual,
                const Function& activation, int64_t in_zero, const std::vector<int64_t>& weight_zero,
-               int64_t weight_offset, int method, const Blocks& spectral, bool transposed) {
+               int64_t weight_offset, int method, bool transposed, const Blocks& spectral) {
   LayerProblem p;
   std::tie(p.batch, p.groups, p.in_channels, p.out_channels) = sizes;
   for (const auto& [in, out, taps, stride, dilation, pad, boundary, in_step, weight_step, out_step,
@@ -137,8 +137,7 @@ void bind_layer(nb::module_& m) {
       .def("__init__", &construct, nb::arg("sizes"), nb::arg("axes"), nb::arg("steps"), nb::arg("types"),
            nb::arg("complex_numbers"), nb::arg("store"), nb::arg("bias"), nb::arg("residual"),
            nb::arg("activation"), nb::arg("in_zero"), nb::arg("weight_zero"), nb::arg("weight_offset"),
-           nb::arg("method"), nb::arg("spectral") = Blocks{{}, false, false, false},
-           nb::arg("transposed") = false)
+           nb::arg("method"), nb::arg("transposed"), nb::arg("spectral") = Blocks{{}, false, false, false})
       .def("pack", &pack, nb::arg("weights"), nb::arg("threads"))
       .def("run", &run, nb::arg("x"), nb::arg("packed"), nb::arg("bias").none(), nb::arg("residual").none(),
            nb::arg("out"), nb::arg("threads"), nb::arg("release"))

@@ -9,12 +9,14 @@ from ._block_train import conv_block_train
 from ._conv import conv
 from ._im2col import col2im, im2col
 from ._plan import LayerPlan, plan_conv
+from ._plan_separable import SeparablePlan, plan_separable_conv
 from ._separable import separable_conv
 from ._transpose import conv_transpose, plan_conv_transpose
 
 __all__ = [
     "BatchNorm",
     "LayerPlan",
+    "SeparablePlan",
     "col2im",
     "conv",
     "conv_block",
@@ -24,5 +26,6 @@ __all__ = [
     "im2col",
     "plan_conv",
     "plan_conv_transpose",
+    "plan_separable_conv",
     "separable_conv",
 ]

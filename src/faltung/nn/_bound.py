@@ -36,8 +36,11 @@ _STORES = {
 }
 
 
-def error_bound(how: LayerRecipe, data: Data, method: str) -> Array:
-    """The bound for each output, in float64; infinite where nothing is promised."""
+def error_bound(how: LayerRecipe, data: Data, method: str, carried: Array | None = None) -> Array:
+    """The bound for each output, in float64; infinite where nothing is promised.
+
+    `carried` is how far `data.x` may be off: a result of another layer, of which another run may differ.
+    """
     request = how.request
     if not how.size or request.exact:
         return np.zeros(how.out_shape)
@@ -47,9 +50,14 @@ def error_bound(how: LayerRecipe, data: Data, method: str) -> Array:
     n = how.terms + (data.b is not None) + (data.residual is not None)
     n *= 2 if request.complex else 1
     with np.errstate(all="ignore"):
-        sizes = _sums(how, Data(*(None if a is None else absolute(a) for a in data)))
-        sizes = np.maximum(sizes, 0) * (1 + 2 * error_units(n) * 2.0**-53)
-        bound = error_units(n) * unit * sizes + n * 2.0**-1074
+        near = Data(*(None if a is None else absolute(a) for a in data))
+        passed: Array | float = 0.0
+        if carried is not None:
+            assert near.x is not None
+            passed = _sums(how, Data(carried, near.w)) * (1 + 2 * error_units(n) * 2.0**-53)
+            near = near._replace(x=near.x + 2 * carried)
+        sizes = np.maximum(_sums(how, near), 0) * (1 + 2 * error_units(n) * 2.0**-53)
+        bound = error_units(n) * unit * sizes + n * 2.0**-1074 + passed
         if not double:
             bound = bound + _FLUSHED * _flushed(how, data)
         if method == "spectral":
@@ -59,7 +67,7 @@ def error_bound(how: LayerRecipe, data: Data, method: str) -> Array:
         store = _STORES.get(part(request.dtype).name)
         if request.activation.rounds or store is not None:
             results = np.abs(_sums(how, Data(*(None if a is None else _wide(a) for a in data))))
-            results = results + 2 * error_units(n) * 2.0**-53 * sizes
+            results = results + 2 * error_units(n) * 2.0**-53 * sizes + passed
             bound, largest = _activated(request.activation, bound, results, unit)
             if store is not None:
                 share, least, most = store

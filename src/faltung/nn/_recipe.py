@@ -117,7 +117,7 @@ class LayerRecipe:
             (x.item, x.channel, w_out, w_in, y.item, y.channel, z.item, z.channel),
             (x_type, w_type, y_type, _COMPUTE[compute]), r.complex, _STORE[store], spec.bias,
             residual_strides is not None, r.activation.told, r.x_zero_point, list(r.w_zero_point),
-            offset if spec.flip else 0, METHOD_CODES[method], transform, spec.transposed,
+            offset if spec.flip else 0, METHOD_CODES[method], spec.transposed, transform,
         )  # fmt: skip
 
     def _steps(self, strides: Strides) -> _Steps:
