@@ -288,7 +288,8 @@ bool DepthwiseCore<T>::run(int64_t unit, const DepthwiseArrays<T>& arrays, char*
     int64_t begin = u.column_begin, end = u.column_end;
     if (begin < s_.interior_begin) begin = std::max(s_.interior_begin, begin + border);
     if (end > s_.interior_end) end = std::min(s_.interior_end, end - border);
-    if (begin < end && end - begin >= border) {
+    const bool whole = begin == u.column_begin && end == u.column_end;
+    if (begin < end && (whole || end - begin >= border)) {
       left.end = inner.begin = begin;
       inner.end = right.begin = end;
     }

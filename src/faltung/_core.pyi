@@ -137,6 +137,7 @@ class Layer:
         weight_zero: Sequence[int],
         weight_offset: int,
         method: int,
+        transposed: bool,
         spectral: tuple[Sequence[int], bool, bool, bool] = ([], False, False, False),
     ) -> None: ...
     def pack(self, weights: NDArray[Any], threads: int) -> PackedWeights: ...

@@ -43,6 +43,12 @@ def adjoint_output_padding(size: int, taps: int, stride: int, lo: int, hi: int, 
     return (size + lo + hi - effective_size(taps, dilation)) % stride
 
 
+def transposed_index(i: int, tap: int, size: int, stride: int, dilation: int, lo: int) -> int | None:
+    """The sample that reaches output `i` of a transposed convolution by a tap; None where there is none."""
+    sample, rest = divmod(i + lo - tap * dilation, stride)
+    return sample if not rest and 0 <= sample < size else None
+
+
 def zero_insertion_padding(
     taps: int, lo: int, hi: int, dilation: int, output_padding: int
 ) -> tuple[int, int]:
@@ -155,6 +161,11 @@ def touched_size(size: int, taps: int, stride: int, dilation: int) -> int:
     return size * taps - repeated
 
 
+def meeting_taps(taps: int, stride: int, dilation: int) -> int:
+    """The most taps of a transposed convolution that reach one output: every S/gcd(S, D)-th."""
+    return (taps - 1) // (stride // gcd(stride, dilation)) + 1
+
+
 def contributions(
     outputs: int, size: int, taps: int, stride: int, lo: int, dilation: int, transposed: bool
 ) -> tuple[int, ...]:
@@ -194,5 +205,4 @@ def receptive_field(taps: int, stride: int, dilation: int, transposed: bool) -> 
     """
     if not transposed:
         return effective_size(taps, dilation)
-    common = gcd(stride, dilation)
-    return (taps - 1) // (stride // common) * (dilation // common) + 1
+    return (meeting_taps(taps, stride, dilation) - 1) * (dilation // gcd(stride, dilation)) + 1

@@ -11,6 +11,7 @@ from ._im2col import col2im, im2col
 from ._plan import LayerPlan, plan_conv
 from ._plan_separable import SeparablePlan, plan_separable_conv
 from ._separable import separable_conv
+from ._transpose import conv_transpose, plan_conv_transpose
 
 __all__ = [
     "BatchNorm",
@@ -20,9 +21,11 @@ __all__ = [
     "conv",
     "conv_block",
     "conv_block_train",
+    "conv_transpose",
     "grad",
     "im2col",
     "plan_conv",
+    "plan_conv_transpose",
     "plan_separable_conv",
     "separable_conv",
 ]

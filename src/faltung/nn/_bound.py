@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from faltung._bound_terms import SPECTRAL_UNITS, absolute
 from faltung._dtype import part
 from faltung._precision import error_units
-from faltung._spec import ConvSpec
 
 from ._activation import Activation
 from ._integers import Data
+from ._operands import by_output
 from ._recipe import LayerRecipe, recipe
 from ._ways import fastest_sums
 
@@ -82,11 +82,7 @@ def _sums(how: LayerRecipe, data: Data) -> Array:
     request, has_bias = how.request, data.b is not None
     spec = request.spec
     if spec.bias != has_bias:
-        spec = ConvSpec(
-            input_size=spec.input_size, in_channels=spec.in_channels, out_channels=spec.out_channels,
-            kernel_size=spec.kernel_size, stride=spec.stride, padding=spec.padding, dilation=spec.dilation,
-            groups=spec.groups, flip=spec.flip, bias=has_bias,
-        )  # fmt: skip
+        spec = replace(spec, bias=has_bias)
     wide = recipe(
         replace(
             request, spec=spec, dtype=data.x.dtype, weight_dtype=data.w.dtype, activation=Activation(),
@@ -113,8 +109,8 @@ def _of_transforms(how: LayerRecipe, data: Data, double: bool) -> Array:
 
 def _of_weights(how: LayerRecipe, w: Array) -> Array:
     """Σ|w| of each output channel, to be broadcast to the result."""
+    sums: Array = by_output(how.request, absolute(w)).sum(axis=1)
     last = how.request.layout == "channels_last"
-    sums: Array = absolute(w).sum(axis=tuple(range(w.ndim - 1) if last else range(1, w.ndim)))
     return sums if last else sums.reshape(-1, *(1,) * how.request.spec.rank)
 
 

@@ -60,13 +60,16 @@ def explain(how: LayerRecipe, taken: Way, measured: Mapping[str, float] | None) 
 def title(how: LayerRecipe) -> str:
     """The layer in one line."""
     r, spec = how.request, how.request.spec
-    words = [f"conv {r.dtype} {r.in_shape} with {r.weight_dtype} {r.weight_shape}"]
+    name = "conv_transpose" if spec.transposed else "conv"
+    words = [f"{name} {r.dtype} {r.in_shape} with {r.weight_dtype} {r.weight_shape}"]
     words[0] += f" -> {how.out_dtype} {how.out_shape}"
     if set(spec.stride) != {1}:
         words.append(f"stride {_short(spec.stride)}")
     if any(map(any, spec.padding)):
         words.append(f"padding {spec.padding}")
-        words.append(f"boundary {' '.join(dict.fromkeys(r.boundary))}")
+        words += [] if spec.transposed else [f"boundary {' '.join(dict.fromkeys(r.boundary))}"]
+    if any(spec.output_padding):
+        words.append(f"output padding {spec.output_padding}")
     if set(spec.dilation) != {1}:
         words.append(f"dilation {_short(spec.dilation)}")
     if spec.groups > 1:

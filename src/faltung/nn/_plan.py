@@ -25,7 +25,7 @@ from faltung._typing import Boundary
 
 from ._activation import ActivationLike
 from ._bound import error_bound
-from ._calls import LayerCache, cache
+from ._calls import Described, LayerCache, cache
 from ._describe import check_types, described
 from ._explain import explain, title
 from ._integers import Data
@@ -101,12 +101,30 @@ def plan_conv(
     """
     options = (stride, padding, dilation, groups, boundary, layout, flip, activation, method, precision,
                overflow, x_zero_point, w_zero_point, workers)  # fmt: skip
-    plan = unprepared(x_shape, w, b, dtype, options)
+    return planned(x_shape, w, b, options, dtype, measure, described)
+
+
+def planned(
+    x_shape: Sequence[int],
+    w: Any,
+    b: Any,
+    options: tuple[Any, ...],
+    dtype: DTypeLike | None,
+    measure: bool,
+    request_of: Described,
+) -> LayerPlan:
+    """The plan of a layer whose request `request_of` makes of its options."""
+    plan = unprepared(x_shape, w, b, dtype, options, request_of)
     return (fastest(plan) if measure else plan)._ready()
 
 
 def unprepared(
-    x_shape: Sequence[int], w: Any, b: Any, dtype: DTypeLike | None, options: tuple[Any, ...]
+    x_shape: Sequence[int],
+    w: Any,
+    b: Any,
+    dtype: DTypeLike | None,
+    options: tuple[Any, ...],
+    request_of: Described = described,
 ) -> LayerPlan:
     """The predicted plan of a layer; its weights are prepared when it first runs."""
     shape = sizes_of(x_shape)
@@ -117,7 +135,7 @@ def unprepared(
         given, x_type = in_type(given, wanted), wanted
     check_types(x_type, given.dtype, ("dtype", "w"))
     weights, bias = prepared(given), bias_of("b", b, x_type)
-    request, threads = described(
+    request, threads = request_of(
         shape, x_type, weights.shape, weights.dtype, None if bias is None else bias.shape, options
     )
     return LayerPlan(request, weights, bias, threads)
@@ -126,7 +144,8 @@ def unprepared(
 class LayerPlan(Frozen):
     """How one layer runs, with its weights: frozen, printable, reusable from any number of threads.
 
-    Made by `plan_conv`. Calling a plan runs it on an array of exactly its shape and data type.
+    Made by `plan_conv` and `plan_conv_transpose`. Calling a plan runs it on an array of exactly its shape and
+    data type.
 
     Examples
     --------
