@@ -64,7 +64,10 @@ LayerPair::LayerPair(const LayerProblem& depthwise, const LayerProblem& pointwis
   // Positions that lie 4096 bytes apart fall into one set of the nearest cache.
   const int64_t pixel = (channels * item % 4096 == 0 ? channels * item + kLine : channels * item);
   int64_t row = last ? pixel : channels * item;
-  for (size_t a = 1; a < depthwise.axes.size(); ++a) row *= depthwise.axes[a].out;
+  int64_t samples = depthwise.in_channels * kItemSize[int(depthwise.in)] * depthwise.axes[0].stride;
+  for (size_t a = 1; a < depthwise.axes.size(); ++a)
+    row *= depthwise.axes[a].out, samples *= depthwise.axes[a].in;
+  row = std::max(row, (row + samples) / 2);  // with a stride, samples are what fills the cache
   const int64_t rows = depthwise.axes[0].out;
   items_ = cut_evenly(depthwise.batch, std::max<int64_t>(1, middle_bytes / (row * rows)));
   const int64_t most_rows = items_[0].size > 1 ? rows : std::max<int64_t>(1, middle_bytes / row);
