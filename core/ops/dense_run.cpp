@@ -51,7 +51,7 @@ DenseLayer<T>::DenseLayer(const LayerProblem& problem, const DensePlan& plan, Is
   std::fill(std::begin(first_kernel_), std::end(first_kernel_), 0);
   for (int i = table_.count; i-- > 0;) first_kernel_[table_.kernels[i].vectors] = i;
   far_weights_ = plan_.group_weights * plan_.item > kNearWeights;
-  most_jobs_ = plan_.lines() * ((plan_.columns + plan_.tile_rows - 1) / plan_.tile_rows + 3);
+  most_jobs_ = plan_.lines() * ((plan_.columns + plan_.tile_rows - 1) / plan_.tile_rows + 8);
   const GemmKernel<T>& full = kernel(plan_.tile_rows, plan_.tile_vectors);
   summary_.kernel = full.name;
   summary_.tile_positions = full.rows;
@@ -69,27 +69,43 @@ void DenseLayer<T>::pack(const void* weights, void* packed, int threads) const {
   pack_dense(plan_, convert_, turn_, weights, packed, threads);
 }
 
+// Tiles of `columns` positions of a line, from column on, both counted from the box.
+template <class T>
+void DenseLayer<T>::add_jobs(const DenseBox& box, int64_t line, int64_t column, int64_t columns,
+                             Workspace& w) const {
+  const LayerAxis& axis = plan_.p.axes.back();
+  for (const TileRun& run : cut_row(columns, plan_.tile_rows).runs)
+    for (int64_t tile = 0; tile < run.tiles;) {
+      const int64_t tiles = std::min(run.tiles - tile, job_tiles(plan_, run.rows));
+      const TapRange met = met_taps(axis, box.column + column, tiles * run.rows);
+      w.jobs[w.job_count++] = {line, line, column, run.rows, tiles, 0, met.first, met.last};
+      column += tiles * run.rows;
+      tile += tiles;
+    }
+}
+
 template <class T>
 void DenseLayer<T>::make_jobs(const DenseBox& box, Workspace& w) const {
+  const LayerAxis& axis = plan_.p.axes.back();
   int64_t lines = 1;
   for (size_t a = 0; a < plan_.p.axes.size(); ++a) lines *= box.size[a];
   w.job_count = 0;
   // A line that has a kernel row outside goes alone, without that row.
   const bool pairs = pairs_lines(box.columns, plan_.tile_rows);
-  const TileCut cut = cut_row(box.columns, plan_.tile_rows);
+  int64_t ends[3] = {box.columns, box.columns, box.columns};
+  if (plan_.tap_entries)
+    cut_borders(axis, box.column, box.columns, plan_.tile_rows, plan_.tile_vectors, ends);
   for (int64_t line = 0; line < lines; ++line) {
     if (pairs && line + 1 < lines && w.strip.outside_alike(line, line + 1)) {
-      w.jobs[w.job_count++] = {line, line + 1, 0, 2 * box.columns, 1, 0};
+      w.jobs[w.job_count++] = {line, line + 1, 0, 2 * box.columns, 1, 0, 0, axis.taps};
       ++line;
       continue;
     }
     int64_t column = 0;
-    for (const TileRun& run : cut.runs)
-      for (int64_t tile = 0; tile < run.tiles;) {
-        const int64_t tiles = std::min(run.tiles - tile, job_tiles(plan_, run.rows));
-        w.jobs[w.job_count++] = {line, line, column, run.rows, tiles, 0};
-        column += tiles * run.rows;
-        tile += tiles;
+    for (const int64_t end : ends)
+      if (end > column) {
+        add_jobs(box, line, column, end - column, w);
+        column = end;
       }
   }
 }
@@ -106,6 +122,7 @@ void DenseLayer<T>::run_chunk(const DensePanel& panel, size_t chunk, const T* b,
   // The input of a product of matrices lies in one piece: each tile asks for the rows of the next, a line a term is enough.
   const bool streams =
       w.first_pass && !plan_.packs && plan_.chunks.size() == 1 && plan_.row_step == plan_.terms;
+  const int64_t taps = plan_.p.axes.back().taps;
   GemmArgs<T> args{};
   args.depth = c.depth;
   args.row_step = plan_.row_step;
@@ -117,16 +134,20 @@ void DenseLayer<T>::run_chunk(const DensePanel& panel, size_t chunk, const T* b,
     args.a_half = w.strip.line(job.half_line) + c.entry;
     args.segments = c.segments;
     args.b = b;
-    if (plan_.pads_rows) {
-      // Kernel rows that both halves have outside add nothing.
+    if (plan_.pads_rows || plan_.tap_entries) {
+      // Taps that meet nothing but the border add nothing.
+      int64_t first = 0, last = c.segments;
       const auto outside = [&](int64_t s) {
-        return w.strip.outside(args.a[s]) && w.strip.outside(args.a_half[s]);
+        const int64_t tap = plan_.tap_entries ? (c.entry + s) % taps : job.first_tap;
+        return tap < job.first_tap || tap >= job.last_tap ||
+               (plan_.pads_rows && w.strip.outside(args.a[s]) && w.strip.outside(args.a_half[s]));
       };
-      while (args.segments > 0 && outside(args.segments - 1)) --args.segments;
-      while (args.segments > 0 && outside(0)) {
-        ++args.a, ++args.a_half, --args.segments;
-        args.b += c.depth * width;
-      }
+      while (last > first && outside(last - 1)) --last;
+      while (last > first && outside(first)) ++first;
+      args.a += first;
+      args.a_half += first;
+      args.b += first * c.depth * width;
+      args.segments = last - first;
     }
     args.at = job.column * plan_.row_step + c.offset;
     args.at_half = args.at + (job.half_line == job.line ? (job.rows + 1) / 2 * plan_.row_step : 0);

@@ -24,6 +24,7 @@ class DenseLayer final : public Layer {
  private:
   struct Workspace;
   void make_jobs(const DenseBox& box, Workspace& w) const;
+  void add_jobs(const DenseBox& box, int64_t line, int64_t column, int64_t columns, Workspace& w) const;
   void run_unit(const DenseBox& box, const LayerArrays& arrays, const T* weights, Workspace& w) const;
   void run_band(const DensePanel& panel, const T* weights, const T* after, int64_t begin, int64_t end,
                 int64_t positions, Workspace& w) const;
