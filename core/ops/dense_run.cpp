@@ -112,7 +112,7 @@ void DenseLayer<T>::make_jobs(const DenseBox& box, Workspace& w) const {
 
 template <class T>
 void DenseLayer<T>::run_chunk(const DensePanel& panel, size_t chunk, const T* b, const T* ahead,
-                              int64_t begin, int64_t end, Workspace& w) const {
+                              const Band& band, Workspace& w) const {
   const DenseChunk& c = plan_.chunks[chunk];
   const bool last = chunk + 1 == plan_.chunks.size();
   const int64_t width = int64_t(panel.vectors) * plan_.lanes;
@@ -128,7 +128,7 @@ void DenseLayer<T>::run_chunk(const DensePanel& panel, size_t chunk, const T* b,
   args.row_step = plan_.row_step;
   args.term_step = 1;
   args.b_step = width;
-  for (int64_t i = begin; i < end; ++i) {
+  for (int64_t i = band.begin; i < band.end; ++i) {
     const DenseJob& job = w.jobs[i];
     args.a = w.strip.line(job.line) + c.entry;
     args.a_half = w.strip.line(job.half_line) + c.entry;
@@ -169,16 +169,28 @@ void DenseLayer<T>::run_chunk(const DensePanel& panel, size_t chunk, const T* b,
 
 // `after`: what is read after this band.
 template <class T>
-void DenseLayer<T>::run_band(const DensePanel& panel, const T* weights, const T* after, int64_t begin,
-                             int64_t end, int64_t positions, Workspace& w) const {
-  const int64_t width = int64_t(panel.vectors) * plan_.lanes;
-  w.store.load_residual(w.jobs + begin, end - begin, panel);
+void DenseLayer<T>::run_band(const DensePanel& panel, const T* weights, const T* after, const Band& band,
+                             Workspace& w) const {
+  const int64_t width = int64_t(panel.vectors) * plan_.lanes, count = band.end - band.begin;
+  w.store.load_residual(w.jobs + band.begin, count, panel);
   for (size_t c = 0; c < plan_.chunks.size(); ++c) {
     const T* next = c + 1 < plan_.chunks.size() ? weights + plan_.chunks[c + 1].first * width : after;
-    run_chunk(panel, c, weights + plan_.chunks[c].first * width, next, begin, end, w);
-    if (plan_.exact) w.store.add_exact(positions, panel, c == 0);
+    run_chunk(panel, c, weights + plan_.chunks[c].first * width, next, band, w);
+    if (plan_.exact) w.store.add_exact(band.positions, panel, c == 0);
   }
-  w.store.finish(w.jobs + begin, end - begin, positions, panel);
+  w.store.finish(w.jobs + band.begin, count, band.positions, panel);
+}
+
+// As many jobs from `begin` on as a band holds, at least one; empty behind the last.
+template <class T>
+typename DenseLayer<T>::Band DenseLayer<T>::next_band(int64_t begin, Workspace& w) const {
+  Band band{begin, begin, 0};
+  while (band.end < w.job_count &&
+         (band.end == begin || band.positions + w.jobs[band.end].positions() <= plan_.band)) {
+    w.jobs[band.end].position = band.positions;
+    band.positions += w.jobs[band.end++].positions();
+  }
+  return band;
 }
 
 template <class T>
@@ -188,20 +200,21 @@ void DenseLayer<T>::run_unit(const DenseBox& box, const LayerArrays& arrays, con
   w.store.select(box, arrays);
   make_jobs(box, w);
   weights += box.group * plan_.group_weights;
-  for (int64_t n = box.first_panel; n < box.last_panel; ++n) {
-    const DensePanel& panel = plan_.panels[size_t(n)];
+  const auto begin_of = [&](int64_t panel) { return weights + plan_.panels[size_t(panel)].weights; };
+  const auto run = [&](int64_t n, const Band& band) {
+    const bool last_band = band.end == w.job_count;
+    const int64_t after = last_band && n + 1 < box.last_panel ? n + 1 : n;
     w.first_pass = n == box.first_panel;
-    const T* begin = weights + panel.weights;
-    const T* next = n + 1 < box.last_panel ? weights + plan_.panels[size_t(n) + 1].weights : begin;
-    for (int64_t i = 0; i < w.job_count;) {
-      const int64_t first = i;
-      int64_t positions = 0;
-      for (; i < w.job_count && (i == first || positions + w.jobs[i].positions() <= plan_.band); ++i) {
-        w.jobs[i].position = positions;
-        positions += w.jobs[i].positions();
-      }
-      run_band(panel, begin, i < w.job_count ? begin : next, first, i, positions, w);
-    }
+    run_band(plan_.panels[size_t(n)], begin_of(n), begin_of(after), band, w);
+  };
+  // Weights that stay near meet a band after the other, so that samples and results come and go once; others are fetched
+  // once, and the input stays.
+  if (!far_weights_ && plan_.out != DenseOut::planes) {
+    for (Band band = next_band(0, w); band.begin < band.end; band = next_band(band.end, w))
+      for (int64_t n = box.first_panel; n < box.last_panel; ++n) run(n, band);
+  } else {
+    for (int64_t n = box.first_panel; n < box.last_panel; ++n)
+      for (Band band = next_band(0, w); band.begin < band.end; band = next_band(band.end, w)) run(n, band);
   }
 }
 
