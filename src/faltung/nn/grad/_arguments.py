@@ -20,7 +20,7 @@ from faltung.nn._request import LayerRequest
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 
-METHODS = ("auto", "gemm", "depthwise", "grouped", "reference")
+METHODS = ("auto", "gemm", "reference")
 DEFAULTS = {
     "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "boundary": "constant", "layout": "channels_first",
     "flip": False, "method": "auto", "precision": None, "workers": None,
