@@ -34,9 +34,9 @@ void cut_terms(GradientPlan& s) {
   }
 }
 
-// `n` in equal parts of at most `most`, multiples of `unit`.
-int64_t equal(int64_t n, int64_t most, int64_t unit) {
-  const int64_t parts = (n + most - 1) / most, size = (n + parts - 1) / parts;
+// The size of `parts` equal parts of n, a multiple of `unit`.
+int64_t equal(int64_t n, int64_t parts, int64_t unit) {
+  const int64_t size = (n + parts - 1) / parts;
   return std::min(n, (size + unit - 1) / unit * unit);
 }
 
@@ -46,18 +46,17 @@ void cut_channels(GradientPlan& s) {
   const int64_t taps = s.outer_taps * s.taps, panel = int64_t(s.tile_vectors) * s.lanes;
   const int64_t all = taps * s.in_channels * s.width(s.out_channels) * s.item;
   const int64_t bytes = std::clamp(all / kUnits, kLeastBlock, kBlockBytes);
+  const int64_t unit = s.tile_rows * s.p.parts();
+  const int64_t most_in = s.folded ? 1 : std::max<int64_t>(1, s.in_channels / unit);
+  const int64_t most_out = (s.out_channels + panel - 1) / panel;
+  int64_t in_parts = 1, out_parts = 1;
   s.block_in = s.in_channels, s.block_out = s.out_channels;
   const auto size = [&] { return taps * s.block_in * s.width(s.block_out) * s.item; };
-  while (size() > bytes) {
-    // x is read with the rows around it, and costs more.
-    if (s.block_out > panel && s.block_out >= s.block_in)
-      s.block_out = equal(s.out_channels, (s.block_out - 1) / panel * panel, panel);
-    else if (s.block_in > s.tile_rows * s.p.parts() && !s.folded)
-      s.block_in = equal(s.in_channels, s.block_in - 1, s.tile_rows * s.p.parts());
-    else if (s.block_out > panel)
-      s.block_out = equal(s.out_channels, (s.block_out - 1) / panel * panel, panel);
-    else
-      break;
+  while (size() > bytes && (in_parts < most_in || out_parts < most_out)) {
+    const bool out = in_parts == most_in || (out_parts < most_out && s.block_out >= s.block_in);
+    ++(out ? out_parts : in_parts);
+    s.block_in = equal(s.in_channels, in_parts, unit);
+    s.block_out = equal(s.out_channels, out_parts, panel);
   }
   s.in_blocks = (s.in_channels + s.block_in - 1) / s.block_in;
   s.out_blocks = (s.out_channels + s.block_out - 1) / s.block_out;

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from faltung import _core, _tuning
 from faltung._calls import forgetting
+from faltung._describe import check_word
 from faltung._dtype import CODES, part
 from faltung._errors import FaltungValueError
 from faltung._operands import checked_out
@@ -27,12 +28,14 @@ Strides: TypeAlias = tuple[int, ...]
 CoreGradient: TypeAlias = _core.WeightGradient
 
 METHOD_CODES = {"gemm": 0}
+METHODS = ("auto", *METHOD_CODES, "reference")
 
 
 def weight_gradient(
     request: LayerRequest, x: Array, g: Array, out: Any, method: str, workers: int | None
 ) -> Array:
     """The sums of conj(x) g, in `out` where it is given; an error leaves that as it was."""
+    check_word("method", method, METHODS)
     target = None if out is None else checked_out(out, request.weight_shape, request.out_dtype)
     chosen = _chosen(request, method)
     direct = target is not None and steps_whole(target) and not touches(target, x, g)
