@@ -52,7 +52,7 @@ DepthwiseCore<T>::DepthwiseCore(const LayerProblem& problem, Isa isa)
     zero_elements_ = std::max(zero_elements_, (reach - 1) * std::abs(c.in_step) / item + s_.width);
   int64_t samples = p_.in_channels;
   for (const LayerAxis& a : p_.axes) samples *= a.in;
-  fetches_ = in_place_ && (samples + p_.out_channels * p_.positions()) * item > kFarBytes;
+  fetches_ = in_place_ && (p_.far || (samples + p_.out_channels * p_.positions()) * item > kFarBytes);
   table_bytes_ = aligned((s_.panels * s_.entries + int64_t(s_.rows.class_taps.size()) * s_.tile_rows) *
                          int64_t(sizeof(T*)));
   runs_bytes_ = aligned(int64_t(s_.parts.size() * sizeof(DepthwiseRun)));

@@ -15,6 +15,8 @@ namespace {
 
 constexpr int64_t kLine = 64;
 
+constexpr int64_t kFarBytes = 1 << 20;  // of samples, beside the middle and the results
+
 int64_t whole_lines(int64_t bytes) {
   return (bytes + kLine - 1) / kLine * kLine;
 }
@@ -44,11 +46,12 @@ constexpr int64_t kWidePlanes = 1024;  // positions, from which on planes are mu
 
 // Whether the middle has its channels last. Between planes it may: samples are turned on their way in as they would be by the
 // depthwise layer alone, which turns its results back too; in return the 1x1 layer turns its own, which pays unless there are
-// more of them.
+// more of them. Wide lines of a type that is converted are better off as planes.
 bool middle_last(const LayerProblem& d, const LayerProblem& p) {
   const bool planes =
       p.out_channel_step != kItemSize[int(p.out)] && d.in_channel_step != kItemSize[int(d.in)];
-  return !planes || p.positions() < kWidePlanes || p.out_channels <= d.out_channels;
+  const bool converted = d.in != (d.compute == Compute::f64 ? DType::f64 : DType::f32);
+  return !planes || p.positions() < kWidePlanes || (p.out_channels <= d.out_channels && !converted);
 }
 
 }  // namespace
@@ -67,6 +70,7 @@ LayerPair::LayerPair(const LayerProblem& depthwise, const LayerProblem& pointwis
   int64_t samples = depthwise.in_channels * kItemSize[int(depthwise.in)] * depthwise.axes[0].stride;
   for (size_t a = 1; a < depthwise.axes.size(); ++a)
     row *= depthwise.axes[a].out, samples *= depthwise.axes[a].in;
+  const bool far = depthwise.batch * depthwise.axes[0].in * samples / depthwise.axes[0].stride > kFarBytes;
   row = std::max(row, (row + samples) / 2);  // with a stride, samples are what fills the cache
   const int64_t rows = depthwise.axes[0].out;
   items_ = cut_evenly(depthwise.batch, std::max<int64_t>(1, middle_bytes / (row * rows)));
@@ -85,6 +89,7 @@ LayerPair::LayerPair(const LayerProblem& depthwise, const LayerProblem& pointwis
     LayerProblem p = depthwise;
     p.batch = s.items;
     p.axes[0].in = s.in, p.axes[0].out = s.rows, p.axes[0].pad = s.pad;
+    p.far = far;
     place(s, p, &LayerAxis::out, &LayerAxis::out_step, p.out_channel_step, p.out_batch_step);
     std::unique_ptr<Layer> turned = last ? plan_pair_planes(p, isa) : nullptr;
     return turned ? std::move(turned) : plan_depthwise(p, isa);
