@@ -107,5 +107,13 @@ template <>
 const GroupedTable<double>& grouped_table<double>(Isa isa) {
   FALTUNG_PICK(grouped_f64)
 }
+template <>
+const GradientTable<float>& gradient_table<float>(Isa isa) {
+  FALTUNG_PICK(gradient_f32)
+}
+template <>
+const GradientTable<double>& gradient_table<double>(Isa isa) {
+  FALTUNG_PICK(gradient_f64)
+}
 
 }  // namespace faltung

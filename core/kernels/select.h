@@ -7,6 +7,7 @@
 #include "core/kernels/depthwise.h"
 #include "core/kernels/epilogue.h"
 #include "core/kernels/gemm.h"
+#include "core/kernels/gradient.h"
 #include "core/kernels/grouped.h"
 #include "core/kernels/separable.h"
 #include "core/kernels/spectral.h"
@@ -35,5 +36,7 @@ template <class T>
 const GemmTable<T>& gemm_table(Isa isa);
 template <class T>
 const GroupedTable<T>& grouped_table(Isa isa);
+template <class T>
+const GradientTable<T>& gradient_table(Isa isa);
 
 }  // namespace faltung
