@@ -48,17 +48,52 @@ struct LanesFinish {
   using Vx = Vec<T, Bytes>;
   using vec = typename Vx::type;
   const T* residual;
-  bool clip;
+  bool clip, caps;
   vec lo, hi;
 
   explicit FALTUNG_INLINE LanesFinish(const GroupedLanesArgs<T>& g)
-      : residual(g.residual), clip(g.clip), lo(Vx::fill(g.lo)), hi(Vx::fill(g.hi)) {}
+      : residual(g.residual),
+        clip(g.clip),
+        caps(g.clip && g.hi < T(__builtin_inf())),
+        lo(Vx::fill(g.lo)),
+        hi(Vx::fill(g.hi)) {}
   FALTUNG_INLINE void store(vec y, T* to, int64_t residual_at) const {
     if (residual) y += Vx::load(residual + residual_at);
-    if (clip) y = Vx::at_most(Vx::at_least(y, lo), hi);
+    if (clip) y = Vx::at_least(y, lo);
+    if (caps) y = Vx::at_most(y, hi);
     Vx::store(to, y);
   }
 };
+
+// One tap: samples stay in registers while weights pass, or where there are few sums, weights while samples pass. The first tap
+// fills the sums: clearing them would cost a port as a multiplication does.
+template <class T, int Bytes, int J, int C, bool First>
+FALTUNG_INLINE void fold_tap(typename Vec<T, Bytes>::type (&acc)[C][J], const T* x, int64_t step, const T* w) {
+  using Vx = Vec<T, Bytes>;
+  using vec = typename Vx::type;
+  constexpr int L = Vx::lanes, outer = J > 2 ? C : J, inner = J > 2 ? J : C;
+  const auto sample = [&](int c) FALTUNG_LAMBDA_INLINE { return Vx::load(x + c * step); };
+  const auto weight = [&](int j) FALTUNG_LAMBDA_INLINE { return Vx::load(w + j * L); };
+  vec held[outer];
+#pragma GCC unroll 16
+  for (int o = 0; o < outer; ++o) {
+    held[o] = J > 2 ? sample(o) : weight(o);
+    if constexpr (inner > 1) keep(held[o]);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < inner; ++i) {
+    vec passing = J > 2 ? weight(i) : sample(i);
+    if constexpr (outer > 1) keep(passing);
+#pragma GCC unroll 16
+    for (int o = 0; o < outer; ++o) {
+      vec& sum = acc[J > 2 ? o : i][J > 2 ? i : o];
+      if constexpr (First)
+        sum = held[o] * passing;
+      else
+        sum += held[o] * passing;
+    }
+  }
+}
 
 template <class T, int Bytes, int J, int C>
 void folded(const GroupedLanesArgs<T>& g) {
@@ -66,41 +101,14 @@ void folded(const GroupedLanesArgs<T>& g) {
   using vec = typename Vx::type;
   constexpr int L = Vx::lanes;
   const int64_t step = g.step, run_count = g.run_count;
+  const LanesFinish<T, Bytes> finish(g);
   for (int64_t tile = 0; tile < g.tiles; ++tile) {
     const T* x = g.x + tile * C * step;
-    vec acc[C][J] = {};
+    vec acc[C][J];
     const T* w = g.weights;
-    for (int64_t n = 0; n < run_count; ++n, w += J * L) {
-      const T* from = x + g.runs[n].offset;
-      if constexpr (J > 2) {
-        vec a[C];
-#pragma GCC unroll 16
-        for (int c = 0; c < C; ++c) {
-          a[c] = Vx::load(from + c * step);
-          keep(a[c]);
-        }
-#pragma GCC unroll 8
-        for (int j = 0; j < J; ++j) {
-          const vec weight = Vx::load(w + j * L);
-#pragma GCC unroll 16
-          for (int c = 0; c < C; ++c) acc[c][j] += a[c] * weight;
-        }
-      } else {
-        vec weight[J];
-#pragma GCC unroll 8
-        for (int j = 0; j < J; ++j) {
-          weight[j] = Vx::load(w + j * L);
-          keep(weight[j]);
-        }
-#pragma GCC unroll 16
-        for (int c = 0; c < C; ++c) {
-          const vec a = Vx::load(from + c * step);
-#pragma GCC unroll 8
-          for (int j = 0; j < J; ++j) acc[c][j] += a * weight[j];
-        }
-      }
-    }
-    const LanesFinish<T, Bytes> finish(g);
+    fold_tap<T, Bytes, J, C, true>(acc, x + g.runs[0].offset, step, w);
+    for (int64_t n = 1; n < run_count; ++n)
+      fold_tap<T, Bytes, J, C, false>(acc, x + g.runs[n].offset, step, w += J * L);
     const vec bias = g.bias ? Vx::load(g.bias) : vec{};
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c) {

@@ -14,7 +14,7 @@ constexpr int64_t kColumns = 1024;          // of a unit at most, about
 constexpr int64_t kMostTaps = 5;            // of a run
 constexpr int64_t kChain = 256;             // terms a register sums from zero
 constexpr int64_t kBusy = 8;                // sums that keep two multipliers of four cycles busy
-constexpr int64_t kTileCost = 2;            // multiply-adds a column, that a tile costs beside its own
+constexpr int64_t kTileCost = 2;            // multiply-adds a tap, that a tile costs beside its own
 
 int64_t up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -129,7 +129,8 @@ GroupedLanesCover<T> cover_lanes(const GroupedLanesTable<T>& table, int64_t fold
     const GroupedLanesKernel<T>& k = table.kernels[i];
     if (k.group != fold || k.rows > rows || k.columns > n) continue;
     const int64_t tiles = up(n, k.columns), sums = std::max<int64_t>(fold, 1) * k.columns * k.rows;
-    const double cost = double(tiles * (std::max(sums, kBusy) + kTileCost)) / k.rows;
+    const int64_t more = std::max(kTileCost, fold / 2) + k.rows - 1;
+    const double cost = double(tiles * (std::max(sums, kBusy) + more)) / k.rows;
     if (best.kernel && cost >= least) continue;
     least = cost;
     best = {&k, n / k.columns, n % k.columns ? n - k.columns : -1};

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <optional>
 #include <type_traits>
 #include <vector>
@@ -52,16 +51,21 @@ class GroupedLanesLayer final : public Layer {
 
   void pack(const void* weights, void* packed, int) const override {
     const FloatEnvironment environment;
-    bool finite = true;
+    const LayerAxis &row = p_.axes[0], &column = p_.axes[1];
+    std::vector<T> plain(size_t(p_.out_channels * p_.terms()));
+    T* line = plain.data();
+    T probe = 0;
+    for (int64_t out = 0; out < p_.out_channels; ++out)
+      for (int64_t in = 0; in < p_.group_in(); ++in)
+        for (int64_t r = 0; r < row.taps; ++r, line += column.taps) {
+          load_(static_cast<const char*>(weights) + out * p_.weight_out_step + in * p_.weight_in_step +
+                    r * row.weight_step,
+                {column.taps, 1, column.weight_step, 0}, line);
+          for (int64_t c = 0; c < column.taps; ++c) probe += line[c] * T(0);
+        }
     T* to = values(packed);
-    for_weights([&](int64_t out, int64_t in, int64_t row, int64_t column) {
-      const char* from = static_cast<const char*>(weights) + out * p_.weight_out_step + in * p_.weight_in_step +
-                         row * p_.axes[0].weight_step + column * p_.axes[1].weight_step;
-      load_(from, {1, 1, 0, 0}, to);
-      finite = finite && std::isfinite(*to);
-      ++to;
-    });
-    *static_cast<bool*>(packed) = finite;
+    for_weights([&](int64_t at) { *to++ = plain[size_t(at)]; });
+    *static_cast<bool*>(packed) = probe == T(0);
   }
 
   Outcome run(const LayerArrays& arrays, int threads, Poll poll) const override {
@@ -91,19 +95,22 @@ class GroupedLanesLayer final : public Layer {
            (p_.residual && !arrays_.residual_direct() ? lines(results_) : 0);
   }
 
-  // Calls visit(out channel, input channel of its group, row and column of the kernel) for every prepared weight in order.
+  // Calls visit(its place in [out][in][row][column]) for every prepared weight in order.
   template <class Visit>
   void for_weights(Visit visit) const {
-    const int64_t L = s_.lanes, J = s_.fold;
+    const int64_t L = s_.lanes, J = s_.fold, columns = p_.axes[1].taps, taps = p_.taps();
     for (int64_t n = 0; n < s_.bundles * s_.vectors; ++n) {
       const int64_t out = s_.first_out(n / s_.vectors, n % s_.vectors);
       for (size_t r = 0; r < s_.runs.size(); ++r) {
         const GroupedLanesRun& run = s_.runs[r];
         const GroupedLanesTaps& at = s_.taps[r];
+        const int64_t first = at.row * columns + at.column;
         for (int64_t c = 0; c < (J ? J : run.channels); ++c)
           for (int64_t k = 0; k < run.taps; ++k)
-            for (int64_t l = 0; l < L; ++l)
-              visit(J ? out + (l ^ c) : out + l, J ? l % J : at.panel * L + c, at.row, at.column + k);
+            for (int64_t l = 0; l < L; ++l) {
+              const int64_t o = J ? out + (l ^ c) : out + l, in = J ? l & (J - 1) : at.panel * L + c;
+              visit((o * s_.channels + in) * taps + first + k);
+            }
       }
     }
   }
@@ -119,9 +126,7 @@ class GroupedLanesLayer final : public Layer {
     p.weight_out_step = p.weight_in_step * p.group_in();
     std::vector<T> weights(size_t(p.out_channels * p.terms()));
     const T* from = values(arrays.weight);
-    for_weights([&](int64_t out, int64_t in, int64_t row, int64_t column) {
-      weights[size_t(((out * p.group_in() + in) * p.axes[0].taps + row) * p.axes[1].taps + column)] = *from++;
-    });
+    for_weights([&](int64_t at) { weights[size_t(at)] = *from++; });
     LayerArrays same = arrays;
     same.weight = weights.data();
     return run_layer_reference(p, same, threads, poll);
