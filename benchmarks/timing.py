@@ -21,8 +21,11 @@ HOPELESS = 12.0
 MOST = 120
 """Rounds that are enough for any quartile."""
 
-SETTLE = 0.01
+SETTLE = 0.02
 """Seconds left for idle workers of the contestant before to stop spinning, when there is more than one."""
+
+WARM = 0.015
+"""Seconds of untimed calls after that pause: the system may need 10 ms to give woken workers cores of their own."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,22 @@ def repeat(call: Callable[[], object], inner: int) -> float:
     return (time.perf_counter() - start) / inner
 
 
+def warm(call: Callable[[], object], seconds: float) -> None:
+    """Call until ``seconds`` have passed, at least once."""
+    end = time.perf_counter() + seconds
+    call()
+    while time.perf_counter() < end:
+        call()
+
+
 def alternate(
     calls: dict[str, Callable[[], object]], guess: dict[str, float], *, budget: float, least: int, many: bool
 ) -> dict[str, Times]:
     """Let the calls take turns in a changing order, for ``budget`` seconds and at least ``least`` rounds.
 
     Each turn first calls once untimed (what the one before left in the caches is not the contestant's
-    affair), then times as many calls as make two milliseconds. ``guess`` is the seconds of an earlier call.
+    affair), where there are ``many`` threads for `WARM` seconds after a pause; then times as many calls as
+    make two milliseconds. ``guess`` is the seconds of an earlier call.
     """
     samples: dict[str, list[float]] = {name: [] for name in calls}
     fast = {name for name in calls if guess[name] <= SLOW}
@@ -99,7 +111,8 @@ def alternate(
                     continue
                 if many:
                     time.sleep(SETTLE)
-                if guess[name] < 0.02:
+                    warm(calls[name], WARM)
+                elif guess[name] < 0.02:
                     calls[name]()
                 samples[name].append(repeat(calls[name], inner[name]))
             turn += 1

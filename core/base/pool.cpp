@@ -9,6 +9,7 @@
 
 #include "core/base/float_env.h"
 #include "core/base/park.h"
+#include "core/base/placement.h"
 #include "core/base/worker_thread.h"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -85,6 +86,7 @@ constinit thread_local bool inside_body = false;
 // Registered when the library is loaded: no fork can come between a first job and its registration.
 const int fork_handler = pthread_atfork(nullptr, nullptr, [] {
   park::reset_after_fork();
+  placement::reset_after_fork();
   pool.board = 0;
   pool.finished = 0;
   pool.sleepers = 0;
@@ -178,6 +180,7 @@ void run_units(Job& job, int thread) noexcept {
 void worker_main() {
   const FloatEnvironment environment;
   inside_body = true;
+  placement::enter();
   std::uint32_t seen = pool.board.load();
   for (;;) {
     if ((seen & open_mask) == 0) {
@@ -198,6 +201,7 @@ class SharedRun {
  public:
   SharedRun(Job& job, int threads) : job_(job), forks_(pool.forks.load()) {
     pool.awake.store(threads <= cpu_limit(), std::memory_order_relaxed);
+    placement::keep_off_caller(threads);
     pool.finished.store(0);
     pool.job.store(&job, std::memory_order_relaxed);
     pool.board.store(static_cast<std::uint32_t>(threads - 1));
