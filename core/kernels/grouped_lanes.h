@@ -1,10 +1,10 @@
 // The grouped_lanes family: layers of small groups with channels side by side.
 //
-// The input lies packed in panels of L channels, the lanes of a vector: boxes of positions with their border, panel[position][L],
-// so that a tap is one offset for all positions. Two ways bring outputs and inputs together:
+// The input lies packed in panels of L channels, the lanes of a vector: boxes of positions with their border,
+// panel[position][L], so that a tap is one offset for all positions. Two ways bring outputs and inputs together:
 //
-//   folded  groups of J channels in and out, J < L a power of two. Lanes are inputs. Sum j of J holds, in lane l, what input l
-//           gives to output l ^ j; no lane moves before the end:
+//   folded  groups of J channels in and out, J < L a power of two. Lanes are inputs. Sum j of J holds, in lane l, what
+//           input l gives to output l ^ j; no lane moves before the end:
 //             sums[j][l] += panel[position + tap][l] * w[tap][j][l]          c[l] = sum over j of sums[j][l ^ j]
 //   spread  groups of whole vectors of outputs. Lanes are outputs, one input at a time is spread over them:
 //             c[l] += panel[position + tap][channel] * w[channel][tap][l]
@@ -14,8 +14,8 @@
 namespace faltung {
 
 struct GroupedLanesRun {
-  int64_t offset;    // elements from a position to the first tap
-  int64_t taps;      // spread: neighbouring taps, at most 5, and 1 where `step` is neither L nor 2 L; folded: 1
+  int64_t offset;  // elements from a position to the first tap
+  int64_t taps;    // spread: neighbouring taps, at most 5, and 1 where `step` is neither L nor 2 L; folded: 1
   int64_t channels;  // spread: of the panel
   bool flush;        // spread: sums are set aside after this run: no register adds up more than 256 terms
 };
@@ -46,8 +46,8 @@ struct GroupedLanesKernel {
   void (*run)(const GroupedLanesArgs<T>&);
 };
 
-// Folded kernels by ascending group, of each by falling columns; then spread ones, most rows first, of each by falling columns.
-// There are ones of one row and one column of each.
+// Folded kernels by ascending group, of each by falling columns; then spread ones, most rows first, of each by falling
+// columns. There are ones of one row and one column of each.
 template <class T>
 struct GroupedLanesTable {
   const GroupedLanesKernel<T>* kernels;

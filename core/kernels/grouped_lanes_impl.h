@@ -2,12 +2,14 @@
 //
 // Budget (AVX-512, 32 registers; loads for a multiply-add, of which two may start in a cycle as loads may)
 //   folded 4x6   24 sums + 6 samples + a weight: 31; a tap is 6 + 4 loads for 24: 0.42
-//   folded 8x3   24 + 3 + 1; 3 + 8 for 24: 0.46                       folded 2x12   24 + 2 weights + a sample; 14 for 24: 0.58
+//   folded 8x3   24 + 3 + 1; 3 + 8 for 24: 0.46
+//   folded 2x12  24 + 2 weights + a sample; 14 for 24: 0.58
 //   spread 1x14  14 + 3 weights + a sample; stride 1, 3 taps: 16 + 3 for 42: 0.45; stride 2: 29 + 3: 0.76
-//   spread 2x7   14 + 3 + 1; 18 + 3 for 42: 0.5                       one tap: 14 + 1 for 14: 1.07
-// Folding costs J - 1 shuffles and additions a vector of outputs, beside taps * J multiply-adds: 14 of 72 for 3 x 3 and J = 8,
-// 6 of 36 for J = 4. Spreading in registers would cost a shuffle for every two or three multiply-adds, on one of their two ports;
-// a spread load costs none. AVX2 (16): folded 4x3 12 + 3, weights from memory; spread 1x8, 3 taps: 8 + 3 + 1.
+//   spread 2x7   14 + 3 + 1; 18 + 3 for 42: 0.5; one tap: 14 + 1 for 14: 1.07
+// Folding costs J - 1 shuffles and additions a vector of outputs, beside taps * J multiply-adds: 14 of 72 for 3 x 3 and
+// J = 8, 6 of 36 for J = 4. Spreading in registers would cost a shuffle for every two or three multiply-adds, on one of
+// their two ports; a spread load costs none. AVX2 (16): folded 4x3 12 + 3 and a weight; spread 1x8, 3 taps: 8 + 3 + 1.
+// Measured on samples in the near cache, of 242 GFLOP/s: spread 1x14 225, 2x7 211, folded 8x3 175, 4x6 167, 2x12 145.
 #pragma once
 #include "core/kernels/grouped_impl.h"
 #include "core/kernels/grouped_lanes.h"
@@ -65,10 +67,11 @@ struct LanesFinish {
   }
 };
 
-// One tap: samples stay in registers while weights pass, or where there are few sums, weights while samples pass. The first tap
-// fills the sums: clearing them would cost a port as a multiplication does.
+// One tap: samples stay in registers while weights pass, or where there are few sums, weights while samples pass. The first
+// tap fills the sums: clearing them would cost a port as a multiplication does.
 template <class T, int Bytes, int J, int C, bool First>
-FALTUNG_INLINE void fold_tap(typename Vec<T, Bytes>::type (&acc)[C][J], const T* x, int64_t step, const T* w) {
+FALTUNG_INLINE void fold_tap(typename Vec<T, Bytes>::type (&acc)[C][J], const T* x, int64_t step,
+                             const T* w) {
   using Vx = Vec<T, Bytes>;
   using vec = typename Vx::type;
   constexpr int L = Vx::lanes, outer = J > 2 ? C : J, inner = J > 2 ? J : C;
@@ -158,7 +161,8 @@ struct SpreadTile {
     }
   }
 
-  FALTUNG_INLINE void run(const GroupedLanesRun& run, const T* x, int64_t row_step, int64_t step, const T* w) {
+  FALTUNG_INLINE void run(const GroupedLanesRun& run, const T* x, int64_t row_step, int64_t step,
+                          const T* w) {
     if constexpr (S != 0) {
       switch (run.taps) {
         case 2:
@@ -235,7 +239,8 @@ void collect(const T* from, int64_t step, T* to, int64_t panel_step, int64_t pan
   using Vx = Vec<T, Bytes>;
   for (int64_t p = 0; p < positions; ++p, from += step, to += Vx::lanes) {
     T* panel = to;
-    for (int64_t b = 0; b < panels; ++b, panel += panel_step) Vx::store(panel, Vx::load(from + b * Vx::lanes));
+    for (int64_t b = 0; b < panels; ++b, panel += panel_step)
+      Vx::store(panel, Vx::load(from + b * Vx::lanes));
   }
 }
 
@@ -247,6 +252,6 @@ void collect(const T* from, int64_t step, T* to, int64_t panel_step, int64_t pan
 #define FALTUNG_SPREAD(T, B, type, isa, R, C) \
   {"spread_" #type "_" #R "x" #C "_" #isa, 0, R, C, Vec<T, B>::lanes, &spread<T, B, R, C>}
 // A unit is its rows and this.
-#define FALTUNG_GROUPED_LANES_TABLE(T, B, type, isa)                                                     \
-  extern "C" const faltung::GroupedLanesTable<T> faltung_grouped_lanes_##type##_##isa##_table = {        \
+#define FALTUNG_GROUPED_LANES_TABLE(T, B, type, isa)                                              \
+  extern "C" const faltung::GroupedLanesTable<T> faltung_grouped_lanes_##type##_##isa##_table = { \
       faltung::kRows, sizeof(faltung::kRows) / sizeof(faltung::kRows[0]), &faltung::collect<T, B>};

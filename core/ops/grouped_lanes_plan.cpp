@@ -88,8 +88,9 @@ class Scheduler {
           const int64_t channels = s_.fold ? 1 : s_.panel_channels(panel), count = taps * channels;
           if (terms + count > kChain) s_.runs.back().flush = true, terms = 0;
           terms += count;
-          s_.runs.push_back({panel * s_.panel + r * row.dilation * s_.line + first * column.dilation * s_.lanes,
-                             taps, channels, false});
+          s_.runs.push_back(
+              {panel * s_.panel + r * row.dilation * s_.line + first * column.dilation * s_.lanes, taps,
+               channels, false});
           s_.taps.push_back({panel, r, first});
           first += taps;
         }
@@ -106,12 +107,6 @@ bool fits_lanes(const LayerProblem& p, Isa isa) {
   constexpr DType own = sizeof(T) == 4 ? DType::f32 : DType::f64;
   if (p.axes.empty() || p.axes.size() > 2 || p.outputs() == 0 || p.terms() == 0) return false;
   if (p.in != own || p.out != own || p.in_zero != 0 || !p.weight_zero.empty()) return false;
-  const auto whole = [](int64_t step) { return step % int64_t(sizeof(T)) == 0; };
-  if (!whole(p.in_batch_step) || !whole(p.in_channel_step) || !whole(p.out_batch_step) ||
-      !whole(p.out_channel_step) || !whole(p.residual_batch_step) || !whole(p.residual_channel_step))
-    return false;
-  for (const LayerAxis& a : p.axes)
-    if (!whole(a.in_step) || !whole(a.out_step) || !whole(a.residual_step)) return false;
   return fold_of<T>(p, isa) >= 0;
 }
 

@@ -1,10 +1,11 @@
-// How a layer of small groups with channels in lanes is cut: bundles, panels, runs, strips; see grouped_lanes.h of the kernels.
+// How a layer of small groups with channels in lanes is cut: bundles, panels, runs, strips; see kernels/grouped_lanes.h.
 //
 //   bundle   what shares its input: folded, a vector of channels; spread, a group. Of each, so many panels of inputs and
 //            vectors of outputs.
 //   unit     some bundles of one item, over a strip of rows and a block of columns. Its panels are packed with their border,
 //            so that every term of a sum stands at one offset.
 #pragma once
+#include <algorithm>
 #include <vector>
 
 #include "core/kernels/grouped_lanes.h"
@@ -26,16 +27,16 @@ struct GroupedLanesCover {
 
 struct GroupedLanesSchedule {
   int64_t lanes, item;
-  int64_t fold;                               // J, or 0: spread
-  int64_t bundles, panels, vectors;           // of all; of each
-  int64_t channels, outs;                     // of a group, in and out
-  int64_t all_channels;                       // of the output
-  int64_t unit_bundles, units_wide;           // bundles of a unit, the last may have more; units side by side
-  int64_t rows, strips, columns, blocks;      // of a unit, and units along these axes
-  int64_t line, panel;                        // elements of a packed row, and of a panel
-  std::vector<GroupedLanesRun> runs;          // of every vector
-  std::vector<GroupedLanesTaps> taps;         // beside them
-  int64_t vector_weights;                     // elements
+  int64_t fold;                           // J, or 0: spread
+  int64_t bundles, panels, vectors;       // of all; of each
+  int64_t channels, outs;                 // of a group, in and out
+  int64_t all_channels;                   // of the output
+  int64_t unit_bundles, units_wide;       // bundles of a unit, the last may have more; units side by side
+  int64_t rows, strips, columns, blocks;  // of a unit, and units along these axes
+  int64_t line, panel;                    // elements of a packed row, and of a panel
+  std::vector<GroupedLanesRun> runs;      // of every vector
+  std::vector<GroupedLanesTaps> taps;     // beside them
+  int64_t vector_weights;                 // elements
 
   int64_t most_bundles() const { return bundles - (units_wide - 1) * unit_bundles; }
   int64_t first_channel(int64_t bundle, int64_t p) const {
@@ -47,8 +48,8 @@ struct GroupedLanesSchedule {
   }
 };
 
-// Whether a layer runs this way: one or two axes, samples and results of the type that computes, groups that fit. From
-// shapes, types and whether steps are whole numbers of elements.
+// Whether a layer runs this way, from shapes and types alone: one or two axes, samples and results of the type that
+// computes, groups that fit.
 template <class T>
 bool fits_lanes(const LayerProblem& problem, Isa isa);
 

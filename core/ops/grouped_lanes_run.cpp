@@ -230,7 +230,8 @@ class GroupedLanesLayer final : public Layer {
   GroupedLanesSchedule s_;
   GroupedLanesArrays<T> arrays_;
   int64_t last_columns_;
-  GroupedLanesCover<T> covers_[2], last_covers_[2];  // of one row, and of two where there are; of the last block
+  GroupedLanesCover<T> covers_[2],
+      last_covers_[2];  // of one row, and of two where there are; of the last block
   void (*activate_)(T*, int64_t, T, T) = nullptr;
   bool pads_ = false;
   int64_t panels_, results_;  // elements of a unit

@@ -236,8 +236,7 @@ std::unique_ptr<Layer> plan_grouped(const LayerProblem& problem, Isa isa) {
   if (problem.compute != Compute::f32 && problem.compute != Compute::f64)
     throw std::invalid_argument("needs sums in float32 or float64");
   // Integers keep their bias and residual exactly in float64 only.
-  if (problem.compute == Compute::f64 || is_integer(problem.in))
-    return plan<double>(problem, isa);
+  if (problem.compute == Compute::f64 || is_integer(problem.in)) return plan<double>(problem, isa);
   return plan<float>(problem, isa);
 }
 

@@ -93,8 +93,7 @@ void test_row(const GroupedLanesKernel<T>& k) {
           }
           if (g.bias != nullptr) add(g.bias[l], 1);
           if (g.residual != nullptr) add(g.residual[r * g.residual_row + p * g.residual_step + l], 1);
-          if (g.clip)
-            sum = std::clamp(sum, static_cast<long double>(g.lo), static_cast<long double>(g.hi));
+          if (g.clip) sum = std::clamp(sum, static_cast<long double>(g.lo), static_cast<long double>(g.hi));
           const std::int64_t at = kGuard + r * g.c_row + p * g.c_step + l;
           const long double unit = std::ldexp(1.0L, std::is_same_v<T, float> ? -24 : -53);
           written[static_cast<std::size_t>(at)] = true;
@@ -115,7 +114,8 @@ void test_collect(const GroupedLanesTable<T>& table) {
   for (int seed = 0; seed < trials; ++seed) {
     Random random(static_cast<std::uint64_t>(seed));
     const std::int64_t panels = random.between(1, 5), positions = random.between(1, 20);
-    const std::int64_t step = panels * L + random.between(0, 9), panel_step = positions * L + random.between(0, 9);
+    const std::int64_t step = panels * L + random.between(0, 9),
+                       panel_step = positions * L + random.between(0, 9);
     const Heap<T> from = samples<T>(random, (positions - 1) * step + panels * L);
     const Heap<T> before = samples<T>(random, (panels - 1) * panel_step + positions * L + 2 * kGuard);
     Heap<T> c(before.size()), expected(before.size());
@@ -153,8 +153,8 @@ void check_table(Isa isa, const char* type) {
   for (int i = 0; i < table.count; ++i) {
     const GroupedLanesKernel<T>& k = table.kernels[i];
     const std::string name = std::string(k.group ? "folded_" : "spread_") + type + "_" +
-                             std::to_string(k.group ? k.group : k.rows) + "x" + std::to_string(k.columns) + "_" +
-                             isa_name(isa);
+                             std::to_string(k.group ? k.group : k.rows) + "x" + std::to_string(k.columns) +
+                             "_" + isa_name(isa);
     REQUIRE(name == k.name, std::string(k.name) + " is a " + name);
     REQUIRE(k.lanes == table.kernels[0].lanes, name + " has vectors of another width than its table");
     REQUIRE(k.group == 0 || (k.rows == 1 && k.group < k.lanes && (k.group & (k.group - 1)) == 0),

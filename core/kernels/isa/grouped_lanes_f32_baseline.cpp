@@ -4,10 +4,8 @@
 namespace faltung {
 namespace {
 constexpr GroupedLanesKernel<float> kRows[] = {
-    FALTUNG_FOLDED(float, 16, f32, baseline, 2, 4),
-    FALTUNG_FOLDED(float, 16, f32, baseline, 2, 1),
-    FALTUNG_SPREAD(float, 16, f32, baseline, 1, 8),
-    FALTUNG_SPREAD(float, 16, f32, baseline, 1, 4),
+    FALTUNG_FOLDED(float, 16, f32, baseline, 2, 4), FALTUNG_FOLDED(float, 16, f32, baseline, 2, 1),
+    FALTUNG_SPREAD(float, 16, f32, baseline, 1, 8), FALTUNG_SPREAD(float, 16, f32, baseline, 1, 4),
     FALTUNG_SPREAD(float, 16, f32, baseline, 1, 1),
 };
 }  // namespace

@@ -4,12 +4,9 @@
 namespace faltung {
 namespace {
 constexpr GroupedLanesKernel<double> kRows[] = {
-    FALTUNG_FOLDED(double, 32, f64, avx2, 2, 6),
-    FALTUNG_FOLDED(double, 32, f64, avx2, 2, 4),
-    FALTUNG_FOLDED(double, 32, f64, avx2, 2, 1),
-    FALTUNG_SPREAD(double, 32, f64, avx2, 1, 8),
-    FALTUNG_SPREAD(double, 32, f64, avx2, 1, 7),
-    FALTUNG_SPREAD(double, 32, f64, avx2, 1, 4),
+    FALTUNG_FOLDED(double, 32, f64, avx2, 2, 6), FALTUNG_FOLDED(double, 32, f64, avx2, 2, 4),
+    FALTUNG_FOLDED(double, 32, f64, avx2, 2, 1), FALTUNG_SPREAD(double, 32, f64, avx2, 1, 8),
+    FALTUNG_SPREAD(double, 32, f64, avx2, 1, 7), FALTUNG_SPREAD(double, 32, f64, avx2, 1, 4),
     FALTUNG_SPREAD(double, 32, f64, avx2, 1, 1),
 };
 }  // namespace
