@@ -21,9 +21,9 @@ struct TransposedCombo {
 struct TransposedCut {
   std::vector<std::vector<TransposedSet>> sets;  // of every axis
   std::vector<TransposedCombo> combos;           // the sets of the last axis run fastest
-  bool residues_first;                           // scratch channels are [residue][channel], else [channel][residue]
+  bool residues_first;  // scratch channels are [residue][channel], else [channel][residue]
   std::vector<PairRange> items, strips, channels;  // of the batch, of the first axis's blocks, of the outputs
-  bool gaps;                                     // some outputs belong to no residue that a tap reaches
+  bool gaps;                                       // some outputs belong to no residue that a tap reaches
 };
 
 // With `together`, residues may share a layer where that is cheaper. `lanes` of a vector.

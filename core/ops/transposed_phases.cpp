@@ -15,8 +15,9 @@ std::vector<TransposedPhase> transposed_phases(const LayerAxis& a) {
     if (first >= a.out) continue;
     // Tap h brings sample m to output reached + m S, hence first + n S meets sample n + shift by it.
     const int64_t shift = (first - reached) / a.stride, dilation = a.dilation / common;
-    phases.push_back({first, (a.out - 1 - first) / a.stride + 1, taps, h + (taps - 1) * cycle, cycle, dilation,
-                      (taps - 1) * dilation - shift, (first + a.pad) % a.stride, (first + a.pad) / a.stride});
+    phases.push_back({first, (a.out - 1 - first) / a.stride + 1, taps, h + (taps - 1) * cycle, cycle,
+                      dilation, (taps - 1) * dilation - shift, (first + a.pad) % a.stride,
+                      (first + a.pad) / a.stride});
   }
   std::sort(phases.begin(), phases.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   return phases;
@@ -32,7 +33,9 @@ std::vector<TransposedSet> transposed_sets(const LayerAxis& axis, bool together)
   std::vector<TransposedSet> sets;
   for (const TransposedPhase& p : transposed_phases(axis)) {
     // A window of a set is named by its block: phases that meet other samples in it do not belong together.
-    const auto fits = [&](const TransposedSet& s) { return s.taps == p.taps && s.pad + s.block == p.pad + p.block; };
+    const auto fits = [&](const TransposedSet& s) {
+      return s.taps == p.taps && s.pad + s.block == p.pad + p.block;
+    };
     const auto found = together ? std::find_if(sets.begin(), sets.end(), fits) : sets.end();
     if (found == sets.end()) {
       sets.push_back({{p}, axis.stride, p.block, p.outs, p.taps, p.tap_step, p.dilation, p.pad});

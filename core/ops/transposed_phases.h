@@ -13,10 +13,11 @@
 namespace faltung {
 
 struct TransposedPhase {
-  int64_t first, outs;          // outputs first, first + S, ...
-  int64_t taps, tap, tap_step;  // tap 0 of the correlation is `tap` of the kernel, the next tap_step before it
-  int64_t dilation, pad;        // of the correlation; a negative pad skips samples
-  int64_t residue, block;       // first + pad of the axis = block S + residue
+  int64_t first, outs;  // outputs first, first + S, ...
+  int64_t taps, tap,
+      tap_step;            // tap 0 of the correlation is `tap` of the kernel, the next tap_step before it
+  int64_t dilation, pad;   // of the correlation; a negative pad skips samples
+  int64_t residue, block;  // first + pad of the axis = block S + residue
 };
 
 // Residues that some tap reaches, in the order of their first output. All others are bias and residual alone.

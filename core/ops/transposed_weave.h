@@ -7,8 +7,8 @@ namespace faltung {
 // The residues of one set along one line. Steps are bytes; an element is a number, or neighbouring ones.
 struct WeaveSource {
   const TransposedSet* set;
-  char* from;             // phase 0 in block `begin`
-  int64_t begin, end;     // blocks, counted as the set's
+  char* from;          // phase 0 in block `begin`
+  int64_t begin, end;  // blocks, counted as the set's
   int64_t phase_step, block_step;
 };
 

@@ -97,8 +97,7 @@ LayerProblem WovenLayer::problem_of(const TransposedCombo& combo, PairRange item
     q.weight_zero.assign(size_t(q.out_channels), 0);
     for (int64_t o = 0; o < channels.size; ++o)
       for (int64_t r = 0; r < combo.residues; ++r)
-        q.weight_zero[size_t(channel_at(combo, channels, o, r))] =
-            p_.weight_zero[size_t(channels.begin + o)];
+        q.weight_zero[size_t(channel_at(combo, channels, o, r))] = p_.weight_zero[size_t(channels.begin + o)];
   }
   return q;
 }
@@ -220,8 +219,8 @@ void WovenLayer::for_lines(const Unit& unit, char* lines, int64_t batch_step, in
     for (int64_t n = part * each; n < std::min(unit.items.size * channels, (part + 1) * each); ++n) {
       const int64_t item = n / channels, channel = n % channels;
       for (int64_t row = 0; row < rows; ++row) {
-        char* line = lines + (unit.items.begin + item) * batch_step +
-                     (unit.channels.begin + channel) * channel_step;
+        char* line =
+            lines + (unit.items.begin + item) * batch_step + (unit.channels.begin + channel) * channel_step;
         int64_t rest = row, combo = 0, residue = 0;
         bool reached = true;
         int64_t at[64];
@@ -254,8 +253,12 @@ void WovenLayer::for_lines(const Unit& unit, char* lines, int64_t batch_step, in
           const int64_t phase_step =
               (channel_at(one, unit.channels, 0, 1) - channel_at(one, unit.channels, 0, 0)) *
               job.place.channel_step;
-          sources[size_t(count++)] = {&set, from, last == 0 ? job.begin : 0, last == 0 ? job.end : set.blocks,
-                                      phase_step, job.place.steps[last]};
+          sources[size_t(count++)] = {&set,
+                                      from,
+                                      last == 0 ? job.begin : 0,
+                                      last == 0 ? job.end : set.blocks,
+                                      phase_step,
+                                      job.place.steps[last]};
         }
         const int64_t element = blocks ? unit.channels.size * item_ : item_;
         move(WeaveLine{line, steps[last], element, p_.axes[last].out, p_.axes[last].pad}, sources.data(),

@@ -52,7 +52,8 @@ class WovenLayer final : public Layer {
                           int64_t end, int64_t& in) const;
   bool arranged(const TransposedCombo& combo) const;
   void arrange(const Prepared& prepared, const char* weights, char* to) const;
-  int64_t channel_at(const TransposedCombo& combo, PairRange channels, int64_t channel, int64_t residue) const;
+  int64_t channel_at(const TransposedCombo& combo, PairRange channels, int64_t channel,
+                     int64_t residue) const;
   template <class Move>
   void for_lines(const Unit& unit, char* lines, int64_t batch_step, int64_t channel_step,
                  const std::vector<int64_t>& steps, char* scratch, int threads, Move move) const;
