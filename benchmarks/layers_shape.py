@@ -97,6 +97,15 @@ class Shape:
         """Bytes that must be read or written at least once."""
         return self.input_bytes + self.output_bytes + self.weight_bytes
 
+    @property
+    def call_bytes(self) -> int:
+        """Bytes of weights that are packed in every call: those of a pair, which has no plan."""
+        return self.weight_bytes if self.then else 0
+
+    def warm(self) -> Shape:
+        """A small layer whose call loads code and starts threads."""
+        return shape("3x3 8-8@64")
+
     def tiny(self) -> Shape:
         """The same kind of layer with few channels and samples, for runs that only show that all works.
 

@@ -74,11 +74,15 @@ void DenseLayer<T>::make_jobs(const DenseBox& box, Workspace& w) const {
   int64_t lines = 1;
   for (size_t a = 0; a < plan_.p.axes.size(); ++a) lines *= box.size[a];
   w.job_count = 0;
-  int64_t line = 0;
-  if (pairs_lines(box.columns, plan_.tile_rows))
-    for (; line + 1 < lines; line += 2) w.jobs[w.job_count++] = {line, line + 1, 0, 2 * box.columns, 1, 0};
+  // A line that has a kernel row outside goes alone, without that row.
+  const bool pairs = pairs_lines(box.columns, plan_.tile_rows);
   const TileCut cut = cut_row(box.columns, plan_.tile_rows);
-  for (; line < lines; ++line) {
+  for (int64_t line = 0; line < lines; ++line) {
+    if (pairs && line + 1 < lines && w.strip.outside_alike(line, line + 1)) {
+      w.jobs[w.job_count++] = {line, line + 1, 0, 2 * box.columns, 1, 0};
+      ++line;
+      continue;
+    }
     int64_t column = 0;
     for (const TileRun& run : cut.runs)
       for (int64_t tile = 0; tile < run.tiles;) {
@@ -96,37 +100,48 @@ void DenseLayer<T>::run_chunk(const DensePanel& panel, size_t chunk, const T* b,
   const DenseChunk& c = plan_.chunks[chunk];
   const bool last = chunk + 1 == plan_.chunks.size();
   const int64_t width = int64_t(panel.vectors) * plan_.lanes;
-  // Every tile asks for one line a term; so many of them ask for the whole next chunk.
-  const int64_t asking = far_weights_ ? (width * plan_.item + 63) / 64 : 0;
+  // Every tile asks for one line a term, until all lines of the next chunk are asked for.
+  const int64_t lines = far_weights_ ? c.terms() * ((width * plan_.item + 63) / 64) : 0;
+  int64_t asked = 0;
   // The input of a product of matrices lies in one piece: each tile asks for the rows of the next, a line a term is enough.
   const bool streams =
       w.first_pass && !plan_.packs && plan_.chunks.size() == 1 && plan_.row_step == plan_.terms;
   GemmArgs<T> args{};
-  args.segments = c.segments;
   args.depth = c.depth;
   args.row_step = plan_.row_step;
   args.term_step = 1;
-  args.b = b;
   args.b_step = width;
-  int64_t tile = 0;
   for (int64_t i = begin; i < end; ++i) {
     const DenseJob& job = w.jobs[i];
     args.a = w.strip.line(job.line) + c.entry;
     args.a_half = w.strip.line(job.half_line) + c.entry;
+    args.segments = c.segments;
+    args.b = b;
+    if (plan_.pads_rows) {
+      // Kernel rows that both halves have outside add nothing.
+      const auto outside = [&](int64_t s) {
+        return w.strip.outside(args.a[s]) && w.strip.outside(args.a_half[s]);
+      };
+      while (args.segments > 0 && outside(args.segments - 1)) --args.segments;
+      while (args.segments > 0 && outside(0)) {
+        ++args.a, ++args.a_half, --args.segments;
+        args.b += c.depth * width;
+      }
+    }
     args.at = job.column * plan_.row_step + c.offset;
     args.at_half = args.at + (job.half_line == job.line ? (job.rows + 1) / 2 * plan_.row_step : 0);
     args.tiles = job.tiles;
     args.advance = job.rows;
     w.store.set_sums(job, panel, chunk == 0, args);
     if (last) w.store.set_last(job, panel, args);
-    const bool asks = tile < asking;
-    args.ahead = reinterpret_cast<const char*>(asks ? ahead : b) + (asks ? tile * c.terms() * 64 : 0);
+    const bool asks = asked < lines;
+    args.ahead = reinterpret_cast<const char*>(asks ? ahead : b) + (asks ? asked * 64 : 0);
     args.ahead_step = asks ? 64 : 0;
+    asked += job.tiles * args.segments * c.depth;
     if (streams) {
       args.ahead = reinterpret_cast<const char*>(args.a[0] + args.at + job.rows * plan_.row_step);
       args.ahead_step = 64;
     }
-    tile += job.tiles;
     kernel(job.rows, panel.vectors).run(args);
   }
 }
