@@ -177,6 +177,25 @@ class LayerPair(Layer):
         release: bool,
     ) -> bool: ...
 
+class WeightGradient:
+    """The planned gradient of a layer's weights: fixed shapes and strides, any arrays."""
+
+    def __init__(
+        self,
+        sizes: tuple[int, int, int, int],
+        axes: Sequence[tuple[int, int, int, int, int, int, int, int, int, int]],
+        steps: tuple[int, int, int, int, int, int],
+        type: int,
+        complex_numbers: bool,
+        wide: bool,
+        offset: int,
+        method: int,
+    ) -> None: ...
+    def run(
+        self, x: NDArray[Any], g: NDArray[Any], dw: NDArray[Any], threads: int, release: bool
+    ) -> None: ...
+    def summary(self) -> LayerSummary: ...
+
 class LayerCache:
     """Decisions on layers by raw arguments; a plan's hold its weights."""
 

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung._describe import check_word
 from faltung._errors import FaltungError, FaltungTypeError, FaltungValueError, with_shapes
 from faltung._normalize import as_int
 from faltung._precision import setting
@@ -20,10 +19,9 @@ from faltung.nn._request import LayerRequest
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 
-METHODS = ("auto", "gemm", "depthwise", "grouped", "reference")
 DEFAULTS = {
     "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "boundary": "constant", "layout": "channels_first",
-    "flip": False, "method": "auto", "precision": None, "workers": None,
+    "flip": False, "precision": None, "workers": None,
 }  # fmt: skip
 
 
@@ -64,7 +62,6 @@ def layer(
         As the layer itself; `g` has not the shape of its result.
     """
     o = DEFAULTS | options
-    check_word("method", o["method"], METHODS)
     values = (
         o["stride"], o["padding"], o["dilation"], o["groups"], o["boundary"], o["layout"], o["flip"], None,
         "auto", setting() if o["precision"] is None else o["precision"], "raise", 0, 0, o["workers"],

@@ -9,14 +9,137 @@ import numpy as np
 from faltung._errors import FaltungValueError, with_shapes
 from faltung._kinds import to_array
 from faltung._normalize import PaddingLike, PerAxis, normalize_int
-from faltung._operands import prepared
+from faltung._operands import checked_out, prepared
 from faltung._spec import Layout
 from faltung._typing import Boundary
 from faltung.nn._describe import check_layout, check_types
 from faltung.nn._operands import pair
+from faltung.nn._transpose import conv_transpose
 
-from ._arguments import layer, shape_of
+from ._arguments import conjugate, layer, shape_of
+from ._fold import folded, folds, summing_dtype
 from ._weight import weight_gradient
+
+
+def conv_input(
+    input_shape: Any,
+    w: Any,
+    g: Any,
+    *,
+    stride: PerAxis = 1,
+    padding: PaddingLike = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+    boundary: Boundary = "constant",
+    layout: Layout = "channels_first",
+    flip: bool = False,
+    method: str = "auto",
+    precision: str | None = None,
+    out: Any = None,
+    workers: int | None = None,
+) -> Any:
+    r"""The gradient of a loss with respect to the input of `faltung.nn.conv`.
+
+    .. math:: \mathrm{dx}[n, c, i\,S + h\,D - P] \mathrel{+}= \sum_o \overline{w[o, c, h]}\; g[n, o, i]
+
+    with stride S, dilation D and padding P of the layer, over all its outputs i and taps h. What lands beyond
+    the ends is dropped, or with another boundary than constant added to the samples that were read there.
+
+    Parameters
+    ----------
+    input_shape : sequence of int
+        The shape of the layer's input: (N, C, \*spatial), or (N, \*spatial, C) in the layout channels_last.
+    w : array_like, (out, C / groups, \*kernel), or (\*kernel, C / groups, out)
+        The layer's weights.
+    g : array_like
+        The gradient with respect to the layer's result: of its shape and type. Its kind decides the kind of
+        the result.
+    stride, padding, dilation, groups, boundary, layout, flip : optional
+        Those of the layer.
+    method, precision, out, workers : optional
+        As in `faltung.nn.conv_transpose`, which computes it.
+
+    Returns
+    -------
+    array
+        Of the shape `input_shape`, of the kind and the type of `g`; int32 of int8 and uint8.
+
+    Raises
+    ------
+    FaltungValueError
+        As `conv`; or `g` has not the shape of the layer's result, which the message names.
+    FaltungTypeError
+        A data type that a layer does not take, or operands of different types.
+    FaltungOverflowError
+        An integer sum does not fit.
+
+    See Also
+    --------
+    conv_weight, conv_bias : the other two gradients.
+    faltung.nn.conv_transpose : the same map, for real weights.
+
+    Notes
+    -----
+    It is the exact transpose of the layer, by its conjugated weights: a convolution itself. Every element
+    keeps the promise of layers, with as many terms as outputs and taps reach it. Borders that stand for
+    samples inside cost one array of the padded size.
+
+    References
+    ----------
+    .. [1] V. Dumoulin and F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285.
+
+    Examples
+    --------
+    >>> import faltung as fl
+    >>> import numpy as np
+    >>> w, g = np.float64([[[1, 10]]]), np.float64([[[1, 2, 3]]])
+    >>> fl.nn.grad.conv_input((1, 1, 4), w, g)
+    array([[[ 1., 12., 23., 30.]]])
+    >>> fl.nn.grad.conv_input((1, 1, 3), w, g, padding=((1, 0),), boundary="edge")
+    array([[[13., 23., 30.]]])
+    """
+    given, weights, restore = pair(g, w, ("g", "w"))
+    check_types(given.dtype, weights.dtype, ("g", "w"))
+    request, _ = layer(
+        shape_of("input_shape", input_shape),
+        weights.shape,
+        given,
+        {
+            "stride": stride, "padding": padding, "dilation": dilation, "groups": groups,
+            "boundary": boundary, "layout": layout, "flip": flip, "precision": precision, "workers": workers,
+        },
+        {"x": "input_shape", "w": "w"},
+    )  # fmt: skip
+    spec, border = request.spec, folds(request)
+    target = None if out is None else checked_out(out, request.in_shape, request.out_dtype)
+    if any(border):
+        sums = summing_dtype(given.dtype)
+        given, weights = given.astype(sums, copy=False), weights.astype(sums, copy=False)
+    y = conv_transpose(
+        given,
+        conjugate(weights),
+        stride=spec.stride,
+        padding=tuple(
+            (0, 0) if folding else ends for folding, ends in zip(border, spec.padding, strict=True)
+        ),
+        output_size=tuple(
+            n + sum(ends) if folding else n
+            for folding, ends, n in zip(border, spec.padding, spec.input_size, strict=True)
+        ),
+        dilation=spec.dilation,
+        groups=spec.groups,
+        layout=request.layout,
+        flip=spec.flip,
+        method=method,
+        precision=precision,
+        out=None if any(border) else out,
+        workers=workers,
+    )
+    if any(border):
+        y = folded(y, request)
+        if target is not None:
+            target[...] = y
+    return restore(y) if out is None else out
 
 
 def conv_weight(
@@ -53,7 +176,7 @@ def conv_weight(
         The gradient with respect to the layer's result: of its shape and type.
     stride, padding, dilation, groups, boundary, layout, flip : optional
         Those of the layer.
-    method : {"auto", "gemm", "depthwise", "grouped", "reference"}
+    method : {"auto", "gemm", "reference"}
         How it is computed; a method that cannot run this is an error.
     precision : {"highest", "high", "medium"}, optional
         Bound on the error of every output; None: the setting of `set_precision`.
@@ -107,8 +230,7 @@ def conv_weight(
         given,
         {
             "stride": stride, "padding": padding, "dilation": dilation, "groups": groups,
-            "boundary": boundary, "layout": layout, "flip": flip, "method": method, "precision": precision,
-            "workers": workers,
+            "boundary": boundary, "layout": layout, "flip": flip, "precision": precision, "workers": workers,
         },
         names,
     )  # fmt: skip

@@ -178,7 +178,7 @@ def conv_transpose_weight(
     spec = _transposed(samples.shape, weights, given, o, names)
     pairs, cut = _seen(spec, layout, samples.ndim == len(weights))
     seen = given[cut]
-    options = o | {"stride": spec.stride, "padding": pairs, "dilation": spec.dilation, "method": method,
+    options = o | {"stride": spec.stride, "padding": pairs, "dilation": spec.dilation,
                    "precision": precision, "workers": workers}  # fmt: skip
     request, threads = layer(seen.shape, weights, samples, options, names)
     # conv_weight conjugates what it takes for the input, here g: the result is conjugated back.
