@@ -33,8 +33,9 @@ bool suits_rows(const LayerProblem& p, Isa isa) {
 template <class T>
 std::unique_ptr<Layer> plan(const LayerProblem& p, Isa isa) {
   require_depthwise<T>(p, isa);
-  if (p.out_channel_step == kItemSize[int(p.out)] && p.out_channels > 1)
-    return plan_depthwise_last<T>(p, isa);
+  const bool last = p.order == ChannelOrder::by_steps ? p.out_channel_step == kItemSize[int(p.out)]
+                                                      : p.order == ChannelOrder::last;
+  if (last && p.out_channels > 1) return plan_depthwise_last<T>(p, isa);
   if (suits_rows<T>(p, isa)) return plan_depthwise_rows<T>(p, isa);
   int64_t samples = 1;
   for (const LayerAxis& a : p.axes) samples *= a.in;

@@ -78,7 +78,6 @@ LAYER_GROUPED_REUSE = 2.5
 LAYER_GROUPED_POINTWISE = 0.65
 LAYER_DEPTHWISE_BYTE = (4e-11, 2.8e-11)  # and more where rows are short
 LAYER_SHORT_ROW = 28
-LAYER_DEPTHWISE_VOLUME = 3.0  # times as long for planes of volumes
 LAYER_PLANES_TURN = 4.5e-10
 LAYER_SPECTRAL = 1.3  # times what the blocks of arrays would take
 LAYER_SPECTRAL_TURN = 9e-10
