@@ -75,7 +75,7 @@ void LanesGradient<T>::run_chunk(const GradientBlock& block, bool first, const G
   args.x_next = plan_.chunk_segments();
   args.g = strip.gradients();
   args.segments = strip.segments(), args.depth = strip.depth();
-  args.g_step = width;
+  args.g_step = strip.given_step();
   args.x_step = columns.stride / plan_.pixel_stride * pixel;
   args.tap_step = columns.dilation * pixel;
   args.row_step = plan_.taps * width, args.sum_step = width;

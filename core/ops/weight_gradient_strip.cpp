@@ -15,10 +15,27 @@ constexpr DType own_type() {
   return std::is_same_v<T, float> ? DType::f32 : DType::f64;
 }
 
-// Lines of `Bytes` bytes; a fixed size needs no call.
 template <int Bytes>
-void copy_lines(const char* from, int64_t step, char* to, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * Bytes, from + i * step, Bytes);
+void copy_fixed(const char* from, int64_t step, char* to, int64_t to_step, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * to_step, from + i * step, Bytes);
+}
+
+// Lines of so many bytes; a size that the compiler knows needs no call.
+void copy_lines(int64_t bytes, const char* from, int64_t step, char* to, int64_t to_step, int64_t n) {
+  switch (bytes) {
+    case 32:
+      return copy_fixed<32>(from, step, to, to_step, n);
+    case 64:
+      return copy_fixed<64>(from, step, to, to_step, n);
+    case 128:
+      return copy_fixed<128>(from, step, to, to_step, n);
+    case 192:
+      return copy_fixed<192>(from, step, to, to_step, n);
+    case 256:
+      return copy_fixed<256>(from, step, to, to_step, n);
+    default:
+      for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * to_step, from + i * step, size_t(bytes));
+  }
 }
 
 // Rows of x that exist at all, of outer axes and items.
@@ -120,7 +137,6 @@ void GradientStrip<T>::load(int64_t chunk) {
   for (int64_t tap = 0; tap < plan_.outer_taps; ++tap)
     for (int64_t s = 0; s < segments_; ++s)
       table_[tap * plan_.chunk_segments() + s] = row(source(first + s, tap), piece, depth_);
-  for (int64_t s = 0; s < segments_; ++s) given_table_[s] = g_ + s * depth_ * plan_.width(block_.outs);
   // g, in runs of lines that lie behind each other.
   const LayerAxis& columns = p.axes.back();
   const auto place = [&](int64_t line) {
@@ -131,6 +147,13 @@ void GradientStrip<T>::load(int64_t chunk) {
     }
     return at + line * p.out_batch_step;
   };
+  if (plan_.whole_vectors && in_place()) {
+    given_step_ = columns.out_step / plan_.item;
+    for (int64_t s = 0; s < segments_; ++s) given_table_[s] = reinterpret_cast<const T*>(place(first + s));
+    return;
+  }
+  given_step_ = plan_.width(block_.outs);
+  for (int64_t s = 0; s < segments_; ++s) given_table_[s] = g_ + s * depth_ * given_step_;
   for (int64_t s = 0; s < segments_;) {
     const char* from = place(first + s);
     int64_t n = 1;
@@ -143,6 +166,16 @@ void GradientStrip<T>::load(int64_t chunk) {
     }
     s += n;
   }
+}
+
+// Whether g is read where it is: channels side by side, in whole vectors.
+template <class T>
+bool GradientStrip<T>::in_place() const {
+  const LayerProblem& p = plan_.p;
+  bool aligned = p.out_batch_step % plan_.item == 0;
+  for (const LayerAxis& a : p.axes) aligned = aligned && a.out_step % plan_.item == 0;
+  return aligned && p.out == own_type<T>() && p.out_channel_step == plan_.item &&
+         block_.outs == plan_.width(block_.outs);
 }
 
 // `first` is the place of the first pixel on the axis of columns.
@@ -170,8 +203,7 @@ void GradientStrip<T>::load_pixels(const char* from, int64_t pixels, T* to) {
   if (own && contiguous && step == channels * item && pixel_step_ == channels) {
     std::memcpy(to, from, size_t(pixels * channels) * sizeof(T));
   } else if (own && contiguous) {
-    for (int64_t j = 0; j < pixels; ++j)
-      std::memcpy(to + j * pixel_step_, from + j * step, size_t(channels) * sizeof(T));
+    copy_lines(channels * item, from, step, reinterpret_cast<char*>(to), pixel_step_ * item, pixels);
   } else if (own && parts == 1 && channels <= 4) {
     const T* samples = reinterpret_cast<const T*>(from);
     for (int64_t j = 0; j < pixels; ++j)
@@ -214,20 +246,7 @@ void GradientStrip<T>::load_panel(const char* from, int64_t terms, int64_t chann
   const bool contiguous = step_of_channel == item * parts || channels == parts;
   const auto load = convert_.load[int(p.out)];
   if (own && contiguous) {
-    char* bytes = reinterpret_cast<char*>(to);
-    switch (channels == width ? channels * item : 0) {
-      case 64:
-        return copy_lines<64>(from, step, bytes, terms);
-      case 128:
-        return copy_lines<128>(from, step, bytes, terms);
-      case 192:
-        return copy_lines<192>(from, step, bytes, terms);
-      case 256:
-        return copy_lines<256>(from, step, bytes, terms);
-      default:
-        for (int64_t j = 0; j < terms; ++j)
-          std::memcpy(to + j * width, from + j * step, size_t(channels) * sizeof(T));
-    }
+    copy_lines(channels * item, from, step, reinterpret_cast<char*>(to), width * item, terms);
   } else if (own && parts == 1 && std::abs(step) <= std::abs(step_of_channel)) {
     turn_.turn(reinterpret_cast<const T*>(from), step_of_channel / item, step / item, to, width, channels,
                terms);

@@ -33,11 +33,13 @@ class GradientStrip {
   const T* const* rows(int64_t tap) const { return table_ + tap * plan_.chunk_segments(); }
   // For every segment where its g begins, where one panel holds the block.
   const T* const* gradients() const { return given_table_; }
+  int64_t given_step() const { return given_step_; }
   // g of the vectors from `vector` on, [term][vectors of the panel].
   const T* panel(int64_t vector) const { return g_ + vector * plan_.lanes * plan_.chunk_terms(); }
 
  private:
   void forget();
+  bool in_place() const;
   int64_t source(int64_t line, int64_t tap) const;  // row of x, -1 where it is outside
   const T* row(int64_t source, int64_t piece, int64_t positions);
   void pack_row(const char* from, int64_t first, int64_t pixels, T* to);
@@ -49,7 +51,7 @@ class GradientStrip {
   const ConvertTable<T>& convert_;
   const TurnTable<T>& turn_;
   int64_t row_elements_, capacity_, most_new_, sources_;
-  int64_t used_ = 0, segments_ = 0, depth_ = 0, pixel_step_ = 0;
+  int64_t used_ = 0, segments_ = 0, depth_ = 0, pixel_step_ = 0, given_step_ = 0;
   GradientBlock block_{};
   const char *x_ = nullptr, *in_ = nullptr, *given_ = nullptr;
   T *strip_, *zeros_, *g_, *planes_;
