@@ -9,6 +9,7 @@
 #include "core/kernels/gemm.h"
 #include "core/kernels/gradient.h"
 #include "core/kernels/grouped.h"
+#include "core/kernels/grouped_lanes.h"
 #include "core/kernels/separable.h"
 #include "core/kernels/spectral.h"
 #include "core/kernels/stencil.h"
@@ -38,5 +39,7 @@ template <class T>
 const GroupedTable<T>& grouped_table(Isa isa);
 template <class T>
 const GradientTable<T>& gradient_table(Isa isa);
+template <class T>
+const GroupedLanesTable<T>& grouped_lanes_table(Isa isa);
 
 }  // namespace faltung
