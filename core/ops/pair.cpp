@@ -1,6 +1,7 @@
 #include "core/ops/pair.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 
@@ -44,14 +45,17 @@ void check(const LayerProblem& d, const LayerProblem& p) {
 
 constexpr int64_t kWidePlanes = 1024;  // positions, from which on planes are multiplied where they are
 
-// Whether the middle has its channels last. Between planes it may: samples are turned on their way in as they would be by the
-// depthwise layer alone, which turns its results back too; in return the 1x1 layer turns its own, which pays unless there are
-// more of them. Wide lines of a type that is converted are better off as planes.
+// Whether the middle has its channels last. Between planes it may: samples are turned on their way in, and in return the 1x1
+// layer turns its results, which pays unless planes are wide and there are more results. Types that are converted are better
+// off as planes. The order of sums, and with it the bits, follows: never the steps of one array.
 bool middle_last(const LayerProblem& d, const LayerProblem& p) {
-  const bool planes =
-      p.out_channel_step != kItemSize[int(p.out)] && d.in_channel_step != kItemSize[int(d.in)];
+  if (d.order == ChannelOrder::last) return true;
+  if (const char* e = getenv("PAIR_LAST")) return *e == '1';
+  if (d.order == ChannelOrder::by_steps &&
+      (p.out_channel_step == kItemSize[int(p.out)] || d.in_channel_step == kItemSize[int(d.in)]))
+    return true;
   const bool converted = d.in != (d.compute == Compute::f64 ? DType::f64 : DType::f32);
-  return !planes || p.positions() < kWidePlanes || (p.out_channels <= d.out_channels && !converted);
+  return !converted && (p.positions() < kWidePlanes || p.out_channels <= d.out_channels);
 }
 
 }  // namespace
@@ -90,6 +94,7 @@ LayerPair::LayerPair(const LayerProblem& depthwise, const LayerProblem& pointwis
     p.batch = s.items;
     p.axes[0].in = s.in, p.axes[0].out = s.rows, p.axes[0].pad = s.pad;
     p.far = far;
+    p.order = last ? ChannelOrder::last : ChannelOrder::first;
     place(s, p, &LayerAxis::out, &LayerAxis::out_step, p.out_channel_step, p.out_batch_step);
     std::unique_ptr<Layer> turned = last ? plan_pair_planes(p, isa) : nullptr;
     return turned ? std::move(turned) : plan_depthwise(p, isa);
