@@ -1,7 +1,6 @@
 #include "core/ops/pair.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 
@@ -45,17 +44,12 @@ void check(const LayerProblem& d, const LayerProblem& p) {
 
 constexpr int64_t kWidePlanes = 1024;  // positions, from which on planes are multiplied where they are
 
-// Whether the middle has its channels last. Between planes it may: samples are turned on their way in, and in return the 1x1
-// layer turns its results, which pays unless planes are wide and there are more results. Types that are converted are better
-// off as planes. The order of sums, and with it the bits, follows: never the steps of one array.
+// Whether the middle has its channels last. Between planes narrow ones have: samples are turned on their way in, and results
+// on their way out. It decides the order of sums, so it follows the caller's order, never the steps of one array.
 bool middle_last(const LayerProblem& d, const LayerProblem& p) {
-  if (d.order == ChannelOrder::last) return true;
-  if (const char* e = getenv("PAIR_LAST")) return *e == '1';
-  if (d.order == ChannelOrder::by_steps &&
-      (p.out_channel_step == kItemSize[int(p.out)] || d.in_channel_step == kItemSize[int(d.in)]))
-    return true;
-  const bool converted = d.in != (d.compute == Compute::f64 ? DType::f64 : DType::f32);
-  return !converted && (p.positions() < kWidePlanes || p.out_channels <= d.out_channels);
+  if (d.order == ChannelOrder::last || p.positions() < kWidePlanes) return true;
+  return d.order == ChannelOrder::by_steps &&
+         (p.out_channel_step == kItemSize[int(p.out)] || d.in_channel_step == kItemSize[int(d.in)]);
 }
 
 }  // namespace
