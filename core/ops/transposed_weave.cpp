@@ -83,8 +83,8 @@ Weaver::Weaver(const WeaveLine& line, const std::vector<WeaveSource>& sources) {
       const Part p = part_of(s, n);
       const int64_t first = s.set->phases[n].first + p.begin * s.set->stride;
       if (p.begin < p.end)
-        moves_.push_back({Kind::move, i, i, first * line.step, s.set->stride * line.step, p.from, s.block_step,
-                          0, p.end - p.begin, line.element});
+        moves_.push_back({Kind::move, i, i, first * line.step, s.set->stride * line.step, p.from,
+                          s.block_step, 0, p.end - p.begin, line.element});
     }
   }
 }
@@ -93,9 +93,7 @@ Weaver::Weaver(const WeaveLine& line, const std::vector<WeaveSource>& sources) {
 void Weaver::add_runs(const WeaveLine& l, const WeaveSource& s, size_t index) {
   const int64_t stride = s.set->stride, run = stride * l.element;
   const auto first_of = [&](int64_t block) { return (s.set->block + block) * stride - l.pad; };
-  const auto is_cut = [&](int64_t block) {
-    return first_of(block) < 0 || first_of(block) + stride > l.size;
-  };
+  const auto is_cut = [&](int64_t block) { return first_of(block) < 0 || first_of(block) + stride > l.size; };
   const auto add = [&](int64_t block, int64_t begin, int64_t end, int64_t count) {
     if (begin < end && count > 0)
       moves_.push_back({Kind::move, index, index, (first_of(block) + begin) * l.element, run,

@@ -207,7 +207,8 @@ void WovenLayer::move_lines(const Unit& unit, const Lines& lines, char* scratch,
   const bool together = cut_.residues_first && lines.channel_step == item_;
   const int64_t channels = together ? 1 : unit.channels.size;
   const LayerAxis& along = p_.axes[last];
-  const WeaveLine line{lines.steps[last], together ? unit.channels.size * item_ : item_, along.out, along.pad};
+  const WeaveLine line{lines.steps[last], together ? unit.channels.size * item_ : item_, along.out,
+                       along.pad};
 
   // What the combos of one set of every outer axis bring to a line.
   std::vector<Weaver> weavers;
@@ -263,8 +264,8 @@ void WovenLayer::move_lines(const Unit& unit, const Lines& lines, char* scratch,
       from.push_back(0);
       if (job.begin == job.end) continue;
       const int64_t first = residue * int64_t(cut_.sets[last][s].phases.size());
-      from.back() = job.place.offset +
-                    channel_at(cut_.combos[c], unit.channels, 0, first) * job.place.channel_step;
+      from.back() =
+          job.place.offset + channel_at(cut_.combos[c], unit.channels, 0, first) * job.place.channel_step;
       for (size_t a = 0; a < last; ++a)
         from.back() += (spots[a]->block - (a == 0 ? job.begin : 0)) * job.place.steps[a];
     }
@@ -281,7 +282,8 @@ void WovenLayer::move_lines(const Unit& unit, const Lines& lines, char* scratch,
       for (size_t r = 0; r < rows.size(); ++r) {
         const size_t c = rows[r].weaver * sets;
         for (size_t s = 0; s < sets; ++s)
-          bases[s] = scratch + from[r * sets + s] + item * batch_steps[c + s] + channel * channel_steps[c + s];
+          bases[s] =
+              scratch + from[r * sets + s] + item * batch_steps[c + s] + channel * channel_steps[c + s];
         if (into_lines)
           weavers[rows[r].weaver].weave(to + rows[r].line, bases.data());
         else
@@ -299,8 +301,10 @@ Outcome WovenLayer::run_unit(const Unit& unit, const LayerArrays& arrays, int th
   char* const bias = sums + scratch_bytes_;
   if (residual) {
     std::memset(residual, 0, size_t(unit.bytes));  // what is cropped
-    Lines lines{const_cast<char*>(static_cast<const char*>(arrays.residual)), p_.residual_batch_step,
-                p_.residual_channel_step, {}};
+    Lines lines{const_cast<char*>(static_cast<const char*>(arrays.residual)),
+                p_.residual_batch_step,
+                p_.residual_channel_step,
+                {}};
     for (const LayerAxis& a : p_.axes) lines.steps.push_back(a.residual_step);
     move_lines(unit, lines, residual, false, threads);
   }
