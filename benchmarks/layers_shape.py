@@ -99,8 +99,8 @@ class Shape:
 
     @property
     def call_bytes(self) -> int:
-        """Bytes of weights that are packed in every call: those of a pair, which has no plan."""
-        return self.weight_bytes if self.then else 0
+        """Bytes of packed weights or partial sums beyond a plan's: of what has no plan."""
+        return 0
 
     def warm(self) -> Shape:
         """A small layer whose call loads code and starts threads."""

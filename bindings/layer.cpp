@@ -72,7 +72,11 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
   p.in_zero = in_zero;
   p.weight_zero = weight_zero;
   const auto by_method = [&](const LayerProblem& one) { return plan_by(LayerMethod(method), one, spectral); };
-  std::unique_ptr<Layer> plan = transposed ? plan_transposed(p, by_method, selected_isa()) : by_method(p);
+  const TransposedWay way = method == kReference ? TransposedWay::apart
+                            : method == kGemm    ? TransposedWay::together
+                                                 : TransposedWay::woven;
+  std::unique_ptr<Layer> plan =
+      transposed ? plan_transposed(p, by_method, way, selected_isa()) : by_method(p);
   new (self) PyLayer{std::move(p), std::move(plan), weight_offset};
 }
 

@@ -7,7 +7,9 @@
 #include "core/kernels/depthwise.h"
 #include "core/kernels/epilogue.h"
 #include "core/kernels/gemm.h"
+#include "core/kernels/gradient.h"
 #include "core/kernels/grouped.h"
+#include "core/kernels/grouped_lanes.h"
 #include "core/kernels/separable.h"
 #include "core/kernels/spectral.h"
 #include "core/kernels/stencil.h"
@@ -35,5 +37,9 @@ template <class T>
 const GemmTable<T>& gemm_table(Isa isa);
 template <class T>
 const GroupedTable<T>& grouped_table(Isa isa);
+template <class T>
+const GradientTable<T>& gradient_table(Isa isa);
+template <class T>
+const GroupedLanesTable<T>& grouped_lanes_table(Isa isa);
 
 }  // namespace faltung

@@ -13,6 +13,7 @@ from faltung._typing import Boundary, Foreign, Out
 from ._activation import ActivationLike
 from ._batch_norm import BatchNorm, check_batch_norm, check_real
 from ._conv import conv
+from ._describe import check_types
 from ._operands import pair
 from ._typing import Geometry, Same
 
@@ -131,6 +132,7 @@ def conv_block(
     """
     samples, weights, _ = pair(x, w)
     check_real("x", samples.dtype)
+    check_types(samples.dtype, weights.dtype)
     folded = check_batch_norm(batch_norm).folded(weights, b, layout=layout)
     given = samples if isinstance(x, (list, tuple)) else x
     return conv(

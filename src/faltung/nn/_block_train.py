@@ -16,7 +16,7 @@ from faltung._typing import Boundary
 from ._activation import ActivationLike, resolve_activation
 from ._batch_norm import BatchNorm, check_batch_norm, check_channels, check_real
 from ._conv import conv
-from ._describe import check_bias, check_layout
+from ._describe import check_bias, check_layout, check_types
 from ._forward import BlockSaved, Forward
 from ._moments import Maps, Moments, moments
 from ._operands import bias_of, pair, residual_of
@@ -113,6 +113,7 @@ def conv_block_train(
     """
     samples, weights, restore = pair(x, w)
     check_real("x", samples.dtype)
+    check_types(samples.dtype, weights.dtype)
     norm, arranged = check_batch_norm(batch_norm), check_layout(layout)
     check_channels(norm, weights, arranged)
     bias = bias_of("b", b, samples.dtype)
@@ -127,14 +128,14 @@ def conv_block_train(
     samples, weights = samples.astype(work, copy=False), weights.astype(work, copy=False)
     z = conv(samples, weights, method=method, **geometry, **running)
     added = residual_of(residual, z.shape, dtype)
-    maps = Maps(z, arranged == "channels_first", samples.ndim == weights.ndim)
-    if maps.count < 2:
+    values = z.size // norm.channels
+    if values < 2:
         message = (
-            f"`x` gives {maps.count} {'value' if maps.count == 1 else 'values'} a channel, which have no "
+            f"`x` gives {values} {'value' if values == 1 else 'values'} a channel, which have no "
             "variance in training; pass a larger batch or larger maps, or use `conv_block`."
         )
         raise FaltungValueError(with_shapes(message, x=samples.shape, result=z.shape))
-    found = moments(maps)
+    found = moments(Maps(z, arranged == "channels_first", samples.ndim == weights.ndim))
     with np.errstate(all="ignore"):
         scale, inverse = norm.scale.astype(np.float64), 1 / np.sqrt(found.var + norm.eps)
         offset = norm.bias.astype(np.float64) - scale * inverse * found.mean
