@@ -76,6 +76,14 @@ const DepthwiseTable<double>& depthwise_table<double>(Isa isa) {
   FALTUNG_PICK(depthwise_f64)
 }
 template <>
+const DepthwiseRowsTable<float>& depthwise_rows_table<float>(Isa isa) {
+  FALTUNG_PICK(depthwise_rows_f32)
+}
+template <>
+const DepthwiseRowsTable<double>& depthwise_rows_table<double>(Isa isa) {
+  FALTUNG_PICK(depthwise_rows_f64)
+}
+template <>
 const EpilogueTable<float>& epilogue_table<float>(Isa isa) {
   FALTUNG_PICK(epilogue_f32)
 }
