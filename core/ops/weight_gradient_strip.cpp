@@ -90,7 +90,7 @@ void GradientStrip<T>::select(const GradientBlock& block, const char* x, const c
   tap_step_ = columns.dilation * pixel_step_;
   used_ = 0;
   if (untouched_) {
-    channel_step_ = p.in_channel_step / plan_.item;
+    if (plan_.in_channels > 1) channel_step_ = p.in_channel_step / plan_.item;
     position_step_ = columns.in_step / plan_.item * columns.stride;
     tap_step_ = columns.in_step / plan_.item * columns.dilation;
     return;
@@ -234,7 +234,8 @@ bool GradientStrip<T>::borderless() const {
   if (!inside) return false;
   const bool channels_last = plan_.in_channels == 1 || p.in_channel_step == plan_.item;
   const bool pixels = columns.in_step == plan_.in_channels * plan_.item;
-  if (plan_.folded || p.parts() == 2) return channels_last && pixels;
+  if (p.parts() == 2) return false;
+  if (plan_.folded) return channels_last && pixels;
   // Rows of a tile that lie 4096 bytes apart drive each other out of the near cache.
   return (channels_last && columns.in_step > 0 && columns.in_step <= kShortPixel) ||
          (columns.in_step == plan_.item && columns.stride <= 2 && p.in_channel_step % 4096 != 0);
