@@ -63,6 +63,8 @@ def seconds(how: LayerRecipe, method: str, compute: str) -> float:
         if method == "planes":
             byte += _tuning.LAYER_PLANES_TURN if last else 0
             call += how.request.batch * spec.out_channels * _tuning.LAYER_PLANE_SECONDS
+        if method == "depthwise":
+            share /= _inside(how)
         moved = (samples + results) * byte
     return call + 2 * how.products / (ceiling(compute) * share) + moved
 
@@ -102,6 +104,30 @@ def _share_in_lanes(how: LayerRecipe, item: int) -> float:
         return _tuning.LAYER_LANES_SHARE[kind] * _full(row, _tuning.LAYER_LANES_TILE)
     folds = inputs == outputs and inputs in (2, 4, 8) and inputs < lanes <= spec.out_channels
     return _tuning.LAYER_LANES_SHARE["folded"] if folds else 0.0
+
+
+def _inside(how: LayerRecipe) -> float:
+    """The share of a depthwise layer's products that are made: those of taps that meet samples.
+
+    Rows of taps outside are left out; along rows, about half of them are.
+    """
+    r = how.request
+    taps = prod(r.spec.kernel_size)
+    if not _tuning.LAYER_SKIPPED_TAPS[0] <= taps <= _tuning.LAYER_SKIPPED_TAPS[1]:
+        return 1.0
+    share = 1.0
+    for axis in range(max(0, r.spec.rank - 2), r.spec.rank):
+        if r.boundary[axis] != "constant" or r.spec.transposed:
+            continue
+        out, size, stride = r.spec.output_size[axis], r.spec.input_size[axis], r.spec.stride[axis]
+        count, dilation, pad = r.spec.kernel_size[axis], r.spec.dilation[axis], r.spec.padding[axis][0]
+        met = 0
+        for tap in range(count):
+            shift = tap * dilation - pad  # outputs o with 0 <= o stride + shift < size
+            met += max(0, min(out, -(-(size - shift) // stride)) - max(0, -(shift // stride)))
+        part = met / (count * out)
+        share *= (1 + part) / 2 if axis + 1 == r.spec.rank else part
+    return max(share, 1 / taps)
 
 
 def _on_planes(how: LayerRecipe, channels: int, lanes: int) -> bool:
