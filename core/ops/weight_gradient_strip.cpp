@@ -40,6 +40,11 @@ void copy_lines(int64_t bytes, const char* from, int64_t step, char* to, int64_t
   }
 }
 
+// Samples from the first that so many outputs of a line see to the last.
+int64_t spanned(const LayerAxis& a, int64_t positions) {
+  return (positions - 1) * a.stride + (a.taps - 1) * a.dilation + 1;
+}
+
 // Rows of x that exist at all, of outer axes and items.
 int64_t count_sources(const LayerProblem& p) {
   int64_t n = std::max<int64_t>(p.batch, 1);
@@ -63,7 +68,8 @@ GradientStrip<T>::GradientStrip(const GradientPlan& plan, const ConvertTable<T>&
   sources_ = count_sources(plan.p) * plan.pieces;
   capacity_ = std::max(most_new_, std::min(sources_, kStripBytes / (row_elements_ * plan.item)));
   strip_ = arena.take<T>(capacity_ * row_elements_);
-  zeros_ = arena.take<T>(in_place_ ? plan.row_pixels(positions) * (plan.p.axes.back().in_step / plan.item)
+  zeros_ = arena.take<T>(in_place_ ? spanned(plan.p.axes.back(), positions) *
+                                         (plan.p.axes.back().in_step / plan.item)
                                    : row_elements_);
   g_ = arena.take<T>(plan.chunk_terms() * plan.width(plan.block_out));
   planes_ = arena.take<T>(std::max(plan.row_pixels(positions), positions) *
@@ -96,7 +102,7 @@ void GradientStrip<T>::select(const GradientBlock& block, const char* x, const c
     return;
   }
   const int64_t positions = plan_.pieces > 1 ? plan_.piece : plan_.columns,
-                pixels = plan_.row_pixels(positions);
+                pixels = in_place_ ? spanned(columns, positions) : plan_.row_pixels(positions);
   const int64_t apart = in_place_ ? p.axes.back().in_step / plan_.item : pixel_step_;
   for (int64_t j = 0; j < pixels; ++j) std::fill(zeros_ + j * apart, zeros_ + j * apart + pixel_step_, T(0));
   // Runs at a border read them at packed steps.
@@ -254,7 +260,7 @@ bool GradientStrip<T>::samples_in_place() const {
   // With stride 1 every sample meets so many taps that a packed row, whose lines share no sets of the cache, pays.
   if (!plan_.whole_vectors || columns.stride == 1 || !aligned || p.in != own_type<T>() ||
       p.in_channel_step != plan_.item || columns.in_step <= 0 ||
-      plan_.row_pixels(positions) * columns.in_step > kMostZeros)
+      spanned(columns, positions) * columns.in_step > kMostZeros)
     return false;
   const Inner middle = inner(0, positions);
   return 2 * middle.count > positions;
