@@ -77,8 +77,8 @@ def compiled_interfaces(scope: object) -> set[str]:
     found = set()
     for value in vars(scope).values():
         for signature, _, defaults in getattr(value, "__nb_signature__", ()):
-            for default in defaults or ():
-                signature = signature.replace("\\0", repr(default), 1)
+            for i, default in enumerate(defaults or ()):
+                signature = signature.replace(f"\\{i}", repr(default), 1)
             found.add(interface(f"{signature}: ..."))
     return found
 
