@@ -1,8 +1,11 @@
 #include "core/kernels/select.h"
 
+#include <stdexcept>
+
 #if defined(FALTUNG_HAVE_AVX2) && defined(FALTUNG_HAVE_AVX512)
 #define FALTUNG_PICK(family)                  \
   switch (isa) {                              \
+    case Isa::amx:                            \
     case Isa::avx512:                         \
       return faltung_##family##_avx512_table; \
     case Isa::avx2:                           \
@@ -106,6 +109,15 @@ const GroupedTable<float>& grouped_table<float>(Isa isa) {
 template <>
 const GroupedTable<double>& grouped_table<double>(Isa isa) {
   FALTUNG_PICK(grouped_f64)
+}
+
+const MatrixTable& matrix_table(Isa isa) {
+#ifdef FALTUNG_HAVE_AMX
+  if (isa == Isa::amx) return faltung_matrix_bf16_amx_table;
+#else
+  (void)isa;
+#endif
+  throw std::invalid_argument("this instruction set has no matrix unit");
 }
 
 }  // namespace faltung

@@ -8,6 +8,7 @@
 #include "core/kernels/epilogue.h"
 #include "core/kernels/gemm.h"
 #include "core/kernels/grouped.h"
+#include "core/kernels/matrix.h"
 #include "core/kernels/separable.h"
 #include "core/kernels/spectral.h"
 #include "core/kernels/stencil.h"
@@ -35,5 +36,7 @@ template <class T>
 const GemmTable<T>& gemm_table(Isa isa);
 template <class T>
 const GroupedTable<T>& grouped_table(Isa isa);
+// Throws std::invalid_argument where the instruction set has no matrix unit.
+const MatrixTable& matrix_table(Isa isa);
 
 }  // namespace faltung
