@@ -9,9 +9,9 @@ namespace {
 
 constexpr int64_t kTerms = 32;               // of a step
 constexpr int64_t kTileRows = 16;
-constexpr int64_t kStripBytes = 768 << 10;   // of a near cache of 2 MB, beside weights and sums
+constexpr int64_t kStripBytes = 1280 << 10;  // of a near cache of 2 MB, beside weights and sums
 constexpr int64_t kBandPositions = 1024;     // whose sums are under way at once
-constexpr int64_t kChain = 240;              // products of tiles that the unit sums
+constexpr int64_t kChain = 240;              // products of tiles that the unit sums, at most
 
 int64_t up(int64_t n, int64_t d) {
   return (n + d - 1) / d;
@@ -43,13 +43,15 @@ int64_t index_of(const std::vector<int64_t>& phases, int64_t phase) {
   return std::find(phases.begin(), phases.end(), phase) - phases.begin();
 }
 
-// Tiles of 16 positions that a sheet of `rows` output rows takes, in either order.
-int64_t flowing_tiles(const LayerAxis& columns, int64_t rows) {
-  return up((rows - 1) * places(columns, columns.out) + columns.out, kTileRows);
+// What so many positions side by side cost, in tiles of 32: half a tile takes more than half the time.
+double tiles(int64_t positions) {
+  const int64_t rest = positions % (2 * kTileRows);
+  return double(positions / (2 * kTileRows)) + (rest == 0 ? 0 : rest <= kTileRows ? 0.6 : 1);
 }
 
-int64_t row_tiles(int64_t out, int64_t rows) {
-  return rows * up(out, kTileRows);
+// Whether rows of outputs are cheaper where positions count on over what lies between them.
+bool flow_pays(const LayerAxis& columns, int64_t rows) {
+  return tiles((rows - 1) * places(columns, columns.out) + columns.out) < double(rows) * tiles(columns.out);
 }
 
 // Sizes of the strip for boxes of `rows` output rows.
@@ -100,6 +102,19 @@ void cut_box(MatrixPlan& m) {
   static_cast<void>(bytes());
   m.sheets = sheets_of(m);
   m.strip = m.sheets * m.sheet;
+}
+
+// The unit adds two chains of 16 products to a sum, so T products of tiles cost 1.02 (17 + T) units of u S, and every sum
+// that is added to those before one more. As many steps as keep that below what any method may owe for so few terms.
+int64_t steps_at_once(const MatrixPlan& m, int64_t extra_terms) {
+  const int64_t terms = m.d.terms + extra_terms;
+  const double allowed = 1.1 * double(std::min<int64_t>(terms, 256)) + double(up(terms, 256)) + 20;
+  const int64_t run = int64_t(m.steps.size());
+  for (int64_t n = std::min(run, kChain / m.products); n > 0; --n) {
+    const int64_t sums = m.outer_taps * up(run, n);
+    if (1.02 * double(17 + n * m.products + sums) + double(extra_terms) <= allowed) return n;
+  }
+  return 0;
 }
 
 void list_steps(MatrixPlan& m) {
@@ -170,7 +185,7 @@ MatrixPlan schedule_matrix(const LayerProblem& problem, int products) {
   // Few channels lie side by side with those of the next tap where columns are not sorted; then rows cannot flow.
   const bool folds = columns.taps > 1 && columns.dilation == 1 && d.in_channels % kTerms != 0;
   m.sorted_columns = columns.stride == 1 || !folds || d.in_channels > kTerms;
-  m.flows = m.sorted_columns && flowing_tiles(columns, rows) < row_tiles(columns.out, rows);
+  m.flows = m.sorted_columns && flow_pays(columns, rows);
   m.row_phases = axes > 1 ? phases_of(d.p.axes[axes - 2]) : std::vector<int64_t>{0};
   m.column_phases = m.sorted_columns ? phases_of(columns) : std::vector<int64_t>{0};
   m.pixel = d.in_channels;
@@ -181,7 +196,8 @@ MatrixPlan schedule_matrix(const LayerProblem& problem, int products) {
   list_steps(m);
   m.outer_taps = 1;
   for (size_t a = 0; a + 2 < axes; ++a) m.outer_taps *= d.p.axes[a].taps;
-  m.chunk_steps = std::max(1, int(kChain / products));
+  m.chunk_steps = steps_at_once(m, (d.p.bias ? 1 : 0) + (d.p.residual ? 1 : 0));
+  demand(m.chunk_steps > 0, "too few terms for the rounding of the matrix unit");
   d.band = std::min(kBandPositions, up(m.most_positions(), 2 * kTileRows) * 2 * kTileRows);
   return m;
 }

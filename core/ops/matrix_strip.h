@@ -30,6 +30,7 @@ class MatrixStrip {
   const ConvertTable<float>& convert_;
   const TurnTable<float>& turn_;
   DenseRows rows_;
+  int64_t piece_;  // pixels that are turned at once
   uint16_t* strip_;
   float *line_, *planes_;
 };

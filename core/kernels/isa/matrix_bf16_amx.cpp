@@ -128,54 +128,71 @@ constexpr MatrixKernel matrix_row(const char* name) {
   return {name, Products, Products == 6 ? 3 : Products == 3 ? 2 : 1, R, C, &product<Products, R, C>};
 }
 
-// Rounded to bfloat16 as the same numbers in float32; not finite where the rounding leaves the range.
-struct Rounded {
-  __m256i bits;
-  __m512 value;
-};
-
-inline Rounded round(__m512 x) {
-  const __m256i bits = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
-  return {bits, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
+// A number's nearest bfloat16, ties away from zero, in the upper half of its bits: two additions of integers, where the
+// conversion instruction and its inverse take seven operations. What is left is exact, and so is the third part as it stands.
+inline __m512i upper(__m512 x) {
+  return _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x8000)),
+                          _mm512_set1_epi32(int(0xffff0000)));
 }
 
-inline __mmask16 special(__m512 rounded) {
-  const __m512 size = _mm512_abs_ps(rounded);
-  return _mm512_cmp_ps_mask(size, _mm512_set1_ps(3.3895314e38f), _CMP_NLE_UQ);  // the largest bfloat16; NaN too
+inline __m512 rest_of(__m512 x, __m512i part) {
+  return _mm512_sub_ps(x, _mm512_castsi512_ps(part));
+}
+
+// Rests of numbers that are too large or none are no numbers; times zero they leave a trace in a sum.
+inline bool traced(__m512 trace) {
+  return _mm512_cmp_ps_mask(trace, trace, _CMP_UNORD_Q) != 0;
+}
+
+// Upper halves of 2 x 16 numbers, in order.
+inline __m512i pack_upper(__m512i low, __m512i high) {
+  const __m512i odd = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27, 25,
+                                       23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+  return _mm512_permutex2var_epi16(low, odd, high);
+}
+
+template <int Parts>
+bool split_parts(const float* from, int64_t n, uint16_t* to, int64_t part_step) {
+  __m512 trace = _mm512_setzero_ps();
+  for (int64_t i = 0; i < n; i += 32) {
+    const uint32_t live = n - i >= 32 ? 0xffffffffu : (uint32_t(1) << (n - i)) - 1;
+    __m512 x = _mm512_maskz_loadu_ps(__mmask16(live), from + i);
+    __m512 y = _mm512_maskz_loadu_ps(__mmask16(live >> 16), from + i + 16);
+#pragma GCC unroll 3
+    for (int p = 0; p < Parts; ++p) {
+      const bool last = p == 2;  // as it stands
+      const __m512i a = last ? _mm512_castps_si512(x) : upper(x), b = last ? _mm512_castps_si512(y) : upper(y);
+      _mm512_mask_storeu_epi16(to + p * part_step + i, live, pack_upper(a, b));
+      if (!last) x = rest_of(x, a), y = rest_of(y, b);
+    }
+    trace = _mm512_fmadd_ps(x, _mm512_setzero_ps(), trace);
+    trace = _mm512_fmadd_ps(y, _mm512_setzero_ps(), trace);
+  }
+  return traced(trace);
 }
 
 bool split(const float* from, int64_t n, int parts, uint16_t* to, int64_t part_step) {
-  __mmask16 found = 0;
-  for (int64_t i = 0; i < n; i += 16) {
-    const __mmask16 live = n - i >= 16 ? __mmask16(0xffff) : __mmask16((1u << (n - i)) - 1);
-    __m512 rest = _mm512_maskz_loadu_ps(live, from + i);
-    for (int p = 0; p < parts; ++p) {
-      const Rounded part = round(rest);
-      if (p == 0) found |= special(part.value);
-      _mm256_mask_storeu_epi16(to + p * part_step + i, live, part.bits);
-      rest = _mm512_sub_ps(rest, part.value);
-    }
-  }
-  return found != 0;
+  return parts == 3   ? split_parts<3>(from, n, to, part_step)
+         : parts == 2 ? split_parts<2>(from, n, to, part_step)
+                      : split_parts<1>(from, n, to, part_step);
 }
 
 // A tile row holds, column by column, a pair of terms.
 bool split_tile(const float* from, int64_t columns, int parts, uint16_t* to, int64_t tile_step) {
-  __mmask16 found = 0;
+  __m512 trace = _mm512_setzero_ps();
   for (int pair = 0; pair < 16; ++pair) {
     __m512 even = _mm512_loadu_ps(from + 2 * pair * columns);
     __m512 odd = _mm512_loadu_ps(from + (2 * pair + 1) * columns);
     for (int p = 0; p < parts; ++p) {
-      const Rounded low = round(even), high = round(odd);
-      if (p == 0) found |= special(low.value) | special(high.value);
-      const __m512i both = _mm512_or_si512(_mm512_cvtepu16_epi32(low.bits),
-                                           _mm512_slli_epi32(_mm512_cvtepu16_epi32(high.bits), 16));
-      _mm512_storeu_si512(to + p * tile_step + 32 * pair, both);
-      even = _mm512_sub_ps(even, low.value);
-      odd = _mm512_sub_ps(odd, high.value);
+      const __m512i low = upper(even), high = upper(odd);
+      _mm512_storeu_si512(to + p * tile_step + 32 * pair, _mm512_or_si512(_mm512_srli_epi32(low, 16), high));
+      even = rest_of(even, low);
+      odd = rest_of(odd, high);
     }
+    trace = _mm512_fmadd_ps(even, _mm512_setzero_ps(), trace);
+    trace = _mm512_fmadd_ps(odd, _mm512_setzero_ps(), trace);
   }
-  return found != 0;
+  return traced(trace);
 }
 
 constexpr MatrixKernel kRows[] = {
