@@ -4,6 +4,7 @@ VENV    ?= .venv
 WORKERS ?= 2
 # PyTorch's package has builds for several machines; `make bench TORCH=` leaves it out.
 TORCH   ?= torch==2.13.0
+BENCH   ?= arrays
 ARGS    ?=
 
 BIN      := $(VENV)/bin
@@ -54,8 +55,8 @@ peers: $(VENV)/.peers  ## Also install the packages that tests and benchmarks co
 demo: setup  ## Filter a real photograph; writes faltung-demo/index.html
 	@$(BIN)/faltung demo $(ARGS)
 
-bench: peers  ## Measure beside the peers; ARGS="--help" shows the options
-	@$(BIN)/python -m benchmarks.arrays $(ARGS)
+bench: peers  ## Measure beside the peers; BENCH=layers or backward, ARGS="--help" shows the options
+	@$(BIN)/python -m benchmarks.$(BENCH) $(ARGS)
 
 # ---- check ------------------------------------------------------------------------------------------------------
 

@@ -17,18 +17,18 @@ from collections.abc import Iterator
 
 from . import layers_calls, layers_memory, layers_report, report
 from .layers_contest import Result, measure
-from .layers_problem import LAYOUTS, problem, reference
-from .layers_rows import CLASSES, ROWS, Row
+from .layers_problem import LAYOUTS
+from .layers_rows import Row
+from .layers_suite import LAYERS as SUITE
+from .layers_suite import Suite
 
 OWN_LAYOUT = LAYOUTS[:1]
 """Rows without peers run in the layout in which plans do more."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(name: str, about: str) -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(
-        prog="python -m benchmarks.layers", description=(__doc__ or "").partition("\n")[0]
-    )
+    p = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about.partition("\n")[0])
     p.add_argument("--rows", metavar="REGEX", default="", help="only rows whose name matches")
     p.add_argument(
         "--classes", metavar="A,B", default="", help="only rows of these classes; --list shows them"
@@ -54,14 +54,15 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def chosen(pattern: str, classes: str) -> list[Row | layers_calls.Own]:
+def chosen(suite: Suite, pattern: str, classes: str) -> list[Row | layers_calls.Own]:
     """The rows that are asked for."""
-    words = set(classes.split(",")) - {""} or set(CLASSES)
-    everything: tuple[Row | layers_calls.Own, ...] = (*ROWS, *layers_calls.OWN)
+    words = set(classes.split(",")) - {""} or set(suite.classes)
+    own = layers_calls.OWN if suite is SUITE else ()
+    everything: tuple[Row | layers_calls.Own, ...] = (*suite.rows, *own)
     return [row for row in everything if row.kind in words and re.search(pattern, row.name)]
 
 
-def run(row: Row | layers_calls.Own, options: argparse.Namespace) -> Iterator[Result]:
+def run(suite: Suite, row: Row | layers_calls.Own, options: argparse.Namespace) -> Iterator[Result]:
     """Every layout and number of threads of one row."""
     threads = [int(n) for n in options.threads.split(",")]
     layouts = [layout for layout in LAYOUTS if layers_report.short(layout) in options.layouts.split(",")]
@@ -70,36 +71,35 @@ def run(row: Row | layers_calls.Own, options: argparse.Namespace) -> Iterator[Re
             yield layers_calls.measure(row, count, layout=OWN_LAYOUT[0], budget=options.budget,
                                        quick=options.quick)  # fmt: skip
         return
-    asked = problem(row.shape.tiny() if options.quick else row.shape)
-    ref = reference(asked)
+    asked = suite.problem(row.shape.tiny() if options.quick else row.shape)
+    ref = suite.reference(asked)
     for layout in layouts:
         for count in threads:
             p = asked.turned(layout)
-            result = measure(
-                row, p, ref, count, budget=options.budget, quick=options.quick, cold=options.cold
-            )
+            result = measure(row, p, ref, count, budget=options.budget, quick=options.quick,
+                             cold=options.cold, suite=suite)  # fmt: skip
             if options.memory and not options.quick:
-                result.extra_bytes = layers_memory.extra_memory(row.name, layout, count)
+                result.extra_bytes = layers_memory.extra_memory(suite.name, row.name, layout, count)
                 result.extra_allowed = layers_memory.allowance(p, count)
             yield result
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, suite: Suite = SUITE, about: str = __doc__ or "") -> int:
     """Run; exit status 2 when no row matches, else 0: a miss is a figure, not a failure."""
-    options = parser().parse_args(arguments)
-    rows = chosen(options.rows, options.classes)
+    options = parser(suite.name, about).parse_args(arguments)
+    rows = chosen(suite, options.rows, options.classes)
     if not rows:
         print("`--rows` and `--classes` leave no row; --list shows their names", file=sys.stderr)
         return 2
     if options.list:
         for row in rows:
             uses = f"{row.uses}×" if isinstance(row, Row) and row.uses else ""
-            print(f"{row.name:45s} {row.kind:16s} {CLASSES[row.kind].every:<5g} {uses}")
+            print(f"{row.name:45s} {row.kind:16s} {suite.classes[row.kind].every:<5g} {uses}")
         return 0
     results: list[Result] = []
     for row in rows:
         start = time.perf_counter()
-        for result in run(row, options):
+        for result in run(suite, row, options):
             results.append(result)
             took, start = time.perf_counter() - start, time.perf_counter()
             line = "  ".join(layers_report.cells(result)[:15])
@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(report.entrants(result), file=sys.stderr, flush=True)
         if options.json:
             report.save(options.json, report.document(list(results), vars(options)))
-    layers_report.show(results)
+    layers_report.show(results, suite.classes)
     return 0
 
 

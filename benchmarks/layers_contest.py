@@ -10,10 +10,11 @@ import numpy as np
 
 from . import contest, layers_ceiling, timing
 from .contestant import Contestant, Unsupported, threads_set
-from .layers_ours import NAME, OURS, TWO
-from .layers_peers import PEERS, TORCH
+from .layers_ours import NAME, TWO
+from .layers_peers import TORCH
 from .layers_problem import Problem
-from .layers_rows import CLASSES, Row
+from .layers_rows import Class, Row
+from .layers_suite import LAYERS, Suite
 from .reference import Reference
 
 LEAST = 5
@@ -44,14 +45,15 @@ class Result(contest.Result):
 
 
 def measure(row: Row, p: Problem, ref: Reference, threads: int, *, budget: float, quick: bool = False,
-            cold: bool = False, extra: tuple[Contestant, ...] = ()) -> Result:  # fmt: skip
+            cold: bool = False, extra: tuple[Contestant, ...] = (),
+            suite: Suite = LAYERS) -> Result:  # fmt: skip
     """Run a row in the problem's layout; ``cold``: caches flushed before, outputs allocated in the call."""
     entries: list[contest.Entry] = []
     calls: dict[str, Callable[[], object]] = {}
     guess: dict[str, float] = {}
     way = ""
     with threads_set(threads):
-        for contestant in OURS + PEERS + extra:
+        for contestant in suite.contestants + extra:
             entry = contest.Entry(contestant.name, contestant.package, contestant.out and not cold)
             entries.append(entry)
             try:
@@ -72,7 +74,7 @@ def measure(row: Row, p: Problem, ref: Reference, threads: int, *, budget: float
             )  # fmt: skip
     for entry in entries:
         entry.times = times.get(entry.name)
-    result = score(row, p, threads, entries, quick)
+    result = score(row, p, threads, entries, quick, suite.classes[row.kind])
     result.way, result.cold = way, cold
     mine = result.entry(NAME)
     if not quick and mine is not None and mine.times is not None:
@@ -105,11 +107,12 @@ def flushed(calls: dict[str, Callable[[], object]], threads: int, rounds: int) -
     return {name: timing.summary(found) for name, found in samples.items()}
 
 
-def score(row: Row, p: Problem, threads: int, entries: list[contest.Entry], quick: bool) -> Result:
+def score(row: Row, p: Problem, threads: int, entries: list[contest.Entry], quick: bool,
+          kind: Class) -> Result:  # fmt: skip
     """The lowest ratio over the peers that are as accurate counts; losses are shown as what they are."""
     result = Result(
-        row.name, row.kind, threads, CLASSES[row.kind].every, "", flop=p.shape.flop,
-        output_bytes=p.shape.output_bytes, load=timing.load(), group=CLASSES[row.kind].name,
+        row.name, row.kind, threads, kind.every, "", flop=p.shape.flop,
+        output_bytes=p.shape.output_bytes, load=timing.load(), group=kind.name,
         taps=p.shape.taps, entries=entries, layout=p.layout, uses=row.uses, network=row.network,
     )  # fmt: skip
     timed = {entry.name: entry for entry in entries if entry.times is not None}
@@ -127,7 +130,7 @@ def score(row: Row, p: Problem, threads: int, entries: list[contest.Entry], quic
                 result.ratio_fastest = other.times.fastest / mine.times.fastest
             else:
                 setattr(result, f"beside_{name}", other.times.median / mine.times.median)
-    absent = contest.missing(("torch",) if p.channels_last else ("torch", "onnxruntime", "openvino", "cv2"))
+    absent = contest.missing(("torch",) if p.channels_last else kind.needs)
     if wrong:
         result.status = wrong[0].upper()[:5] + wrong[0][5:]
     elif absent:
@@ -137,5 +140,5 @@ def score(row: Row, p: Problem, threads: int, entries: list[contest.Entry], quic
     elif quick:
         result.status = "quick"
     else:
-        result.status = "pass" if result.ratio >= CLASSES[row.kind].every else "MISS"
+        result.status = "pass" if result.ratio >= kind.every else "MISS"
     return result

@@ -1,22 +1,30 @@
-"""The tables of docs/performance.md on layers: ``python -m benchmarks.layers_markdown run.json [more.json]``.
+"""The tables of docs/performance-layers.md: ``python -m benchmarks.layers_markdown run.json [more.json]``.
 
-Of rows that are in several files the last file's count.
+Of rows that are in several files the last file's count. ``--into PAGE`` writes them to a page in the place of
+all that follows its line "## Classes". Files of `backward` are read as well.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from . import backward_rows
 from .layers_ours import NAME
 from .layers_problem import LAYOUTS
 from .layers_report import classes, networks, short
 from .layers_rows import CLASSES
 
 Row = dict[str, Any]
+
+KINDS = CLASSES | backward_rows.CLASSES
+
+HEAD = "## Classes\n"
+"""What the tables of a page follow."""
 
 BRIEF = {"torch eager": "torch", "onnxruntime": "ort", "openvino": "ov", "cv2.dnn": "cv"}
 """What a cell calls a peer."""
@@ -57,12 +65,12 @@ def tables(rows: Sequence[Row]) -> str:
     found = {(row["row"], row["layout"], row["threads"]): row for row in rows}
     columns = [(layout, n) for layout in LAYOUTS for n in sorted({row["threads"] for row in rows})
                if any((row["layout"], row["threads"]) == (layout, n) for row in rows)]  # fmt: skip
-    lines = table(classes(list(found.values())))
-    for word, kind in CLASSES.items():
+    lines = table(classes(list(found.values()), KINDS))
+    for word, kind in KINDS.items():
         members = [row for row in found.values() if row["kind"] == word]
         if not members:
             continue
-        lines += [f"#### {kind.name} (every {kind.every:g}, mean {kind.mean:g})", ""]
+        lines += [f"### {kind.name} (every {kind.every:g}, mean {kind.mean:g})", ""]
         head = [
             "layer",
             "MFLOP",
@@ -78,17 +86,29 @@ def tables(rows: Sequence[Row]) -> str:
             body.append([name + uses, f"{one['flop'] / 1e6:.3g}",
                          *(ratio(found.get((name, *c))) for c in columns), *details(one)])  # fmt: skip
         lines += table([head, *body])
-    return "\n".join(lines + table(networks(list(found.values()))))
+    totals = networks(list(found.values()))
+    return "\n".join(lines + (["### Networks", "", *table(totals)] if len(totals) > 1 else []))
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print the tables of some files; exit status 2 without any."""
-    if not arguments:
-        print((__doc__ or "").partition("\n")[0], file=sys.stderr)
-        return 2
-    print(tables([row for name in arguments for row in json.loads(Path(name).read_text())["rows"]]))
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables of some files, or put them into a page."""
+    p = argparse.ArgumentParser(
+        prog="python -m benchmarks.layers_markdown", description=(__doc__ or "").partition("\n")[0]
+    )
+    p.add_argument("files", nargs="+", metavar="run.json", help="what --json wrote")
+    p.add_argument("--into", metavar="PAGE", help=f"a page with the line {HEAD.strip()!r}")
+    options = p.parse_args(arguments)
+    text = tables([row for name in options.files for row in json.loads(Path(name).read_text())["rows"]])
+    if options.into is None:
+        print(text)
+        return 0
+    page = Path(options.into)
+    prose, found, _ = page.read_text().partition(HEAD)
+    if not found:
+        p.error(f"{page} has no line {HEAD.strip()!r}")
+    page.write_text(f"{prose}{HEAD}\n{text.rstrip()}\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

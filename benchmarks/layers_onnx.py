@@ -93,9 +93,16 @@ def model(p: Problem) -> bytes:
             kind, limits = ("Relu", []) if function == "relu" else ("Clip", ["zero", "six"])
             name = "y" if final else f"{function}{i}"
             nodes.append(node(kind, [output, *limits], name))
+    inputs = [value("x", p.x.shape, dtype)]
+    return finished(nodes, constants, inputs, value("y", (len(p.x), s.channels, *s.out), dtype))
+
+
+def finished(
+    nodes: Iterable[bytes], constants: Iterable[bytes], inputs: Iterable[bytes], output: bytes
+) -> bytes:
+    """ModelProto of one graph."""
     graph = b"".join(field(1, n) for n in nodes) + field(2, "layer")
     graph += b"".join(field(5, c) for c in constants)
-    graph += field(11, value("x", p.x.shape, dtype))
-    graph += field(12, value("y", (len(p.x), s.channels, *s.out), dtype))
+    graph += b"".join(field(11, v) for v in inputs) + field(12, output)
     opset = field(1, "") + field(2, OPSET)
     return field(1, IR_VERSION) + field(2, "faltung benchmarks") + field(7, graph) + field(8, opset)

@@ -52,7 +52,7 @@ def plans(p: Problem, threads: int) -> list[Any]:
 
 
 def planned(p: Problem, threads: int, fresh: bool = False) -> Prepared:
-    """A plan's call, for a pair that of the function; ``fresh``: without ``out=``."""
+    """A plan's call; ``fresh``: without ``out=``."""
     x, out = p.x_in, None if fresh else np.ones(p.out_shape, p.x.dtype)
     if p.shape.then:
         return separable(p, threads, out)
@@ -61,12 +61,13 @@ def planned(p: Problem, threads: int, fresh: bool = False) -> Prepared:
 
 
 def separable(p: Problem, threads: int, out: Array | None) -> Prepared:
-    """The fused pair."""
-    s, x, run = p.shape, p.x_in, nn().separable_conv
+    """A pair by one plan."""
+    s, x = p.shape, p.x_in
     depthwise, pointwise = (own_layout(p, w) for w in p.weights)
-    options = options_of(p, threads)
-    options |= {"mid_bias": p.biases[0], "mid_activation": s.between, "activation": s.after}
-    return Prepared(lambda: run(x, depthwise, pointwise, p.biases[1], out=out, **options), p.first, "pair")
+    plan = nn().plan_separable_conv(x.shape, depthwise, pointwise, p.biases[1], dtype=p.x.dtype,
+                                    mid_bias=p.biases[0], mid_activation=s.between, activation=s.after,
+                                    **options_of(p, threads))  # fmt: skip
+    return Prepared(lambda: plan(x, out=out), p.first, plan.method)
 
 
 def one_by_one(p: Problem, threads: int, fresh: bool = False) -> Prepared:

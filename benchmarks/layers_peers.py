@@ -7,7 +7,7 @@ on tensors that are there already. Like with like: an answer is left in the layo
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,12 @@ from .contestant import Contestant, Prepared, Unsupported, module
 from .layers_onnx import model
 from .layers_problem import Problem
 from .peers import demand
+from .problem import Array
 
 Prepare = Callable[..., Prepared]
+
+Feeds = Mapping[str, Array]
+"""An engine's inputs by name."""
 
 
 def refusing(prepare: Prepare) -> Prepare:
@@ -36,50 +40,61 @@ def refusing(prepare: Prepare) -> Prepare:
     return asked
 
 
-def torch_eager(p: Problem, threads: int, fresh: bool = False) -> Prepared:
-    """torch.nn.functional.conv1d, 2d and 3d, in the memory format of the layout.
+class Eager:
+    """PyTorch's view of a problem: the memory format of the layout, and axes lifted where that has none.
 
     A line in channels_last is an image of one row, for PyTorch has no such format for lines.
     """
-    torch, functional = module("torch"), module("torch.nn.functional")
-    s, rank = p.shape, p.shape.rank
-    demand(rank <= 3, "at most three axes")
-    lift = p.channels_last and rank == 1
-    run = getattr(functional, f"conv{rank + lift}d")
-    formats = {1: torch.channels_last, 2: torch.channels_last, 3: torch.channels_last_3d}
-    memory = formats[rank] if p.channels_last else torch.contiguous_format
 
-    def tensor(array: Any) -> Any:
-        held = torch.from_numpy(array)
-        return (held[:, :, None] if lift else held).contiguous(memory_format=memory)
+    def __init__(self, p: Problem) -> None:
+        self.torch, self.functional = module("torch"), module("torch.nn.functional")
+        self.rank = p.shape.rank
+        demand(self.rank <= 3, "at most three axes")
+        self.lift = p.channels_last and self.rank == 1
+        formats = {1: self.torch.channels_last, 2: self.torch.channels_last, 3: self.torch.channels_last_3d}
+        self.memory = formats[self.rank] if p.channels_last else self.torch.contiguous_format
 
-    x, weights = tensor(p.x), [tensor(w) for w in p.weights]
-    biases = [torch.from_numpy(b) for b in p.biases]
+    def tensor(self, array: Any) -> Any:
+        """An array in the layout's memory format."""
+        held = self.torch.from_numpy(array)
+        return (held[:, :, None] if self.lift else held).contiguous(memory_format=self.memory)
 
-    def numbers(one: int, each: tuple[int, ...] | int) -> Any:
-        axes = (each,) * rank if isinstance(each, int) else each
-        return (one, *axes) if lift else axes
+    def numbers(self, one: int, each: tuple[int, ...] | int) -> tuple[int, ...]:
+        """A number of every axis, ``one`` that of the row."""
+        axes = (each,) * self.rank if isinstance(each, int) else each
+        return (one, *axes) if self.lift else axes
 
-    stride, padding, dilation = numbers(1, s.stride), numbers(0, s.padding), numbers(1, s.dilation)
-    groups = s.groups
+    def laid(self, y: Any) -> Any:
+        """A result in the layout's memory format."""
+        return y if y.is_contiguous(memory_format=self.memory) else y.contiguous(memory_format=self.memory)
+
+    def finish(self, y: Any) -> Any:
+        """A result as an array."""
+        return (y[:, :, 0] if self.lift else y).numpy()
+
+
+def torch_eager(p: Problem, threads: int, fresh: bool = False) -> Prepared:
+    """torch.nn.functional.conv1d, 2d and 3d, in the memory format of the layout."""
+    eager, s = Eager(p), p.shape
+    functional, laid = eager.functional, eager.laid
+    run = getattr(functional, f"conv{eager.rank + eager.lift}d")
+    x, weights = eager.tensor(p.x), [eager.tensor(w) for w in p.weights]
+    biases = [eager.torch.from_numpy(b) for b in p.biases]
+    stride, padding = eager.numbers(1, s.stride), eager.numbers(0, s.padding)
+    dilation, groups = eager.numbers(1, s.dilation), s.groups
     functions = {None: None, "relu": functional.relu_, "relu6": lambda z: functional.relu6(z, inplace=True)}
     between, after = functions[s.between], functions[s.after]
 
     def single() -> Any:
-        y = run(x, weights[0], biases[0], stride, padding, dilation, groups)
-        return y if y.is_contiguous(memory_format=memory) else y.contiguous(memory_format=memory)
+        return laid(run(x, weights[0], biases[0], stride, padding, dilation, groups))
 
     def pair() -> Any:
         z = run(x, weights[0], biases[0], stride, padding, dilation, groups)
         z = between(z) if between else z
         y = run(z, weights[1], biases[1])
-        y = after(y) if after else y
-        return y if y.is_contiguous(memory_format=memory) else y.contiguous(memory_format=memory)
+        return laid(after(y) if after else y)
 
-    def finish(y: Any) -> Any:
-        return (y[:, :, 0] if lift else y).numpy()
-
-    return Prepared(pair if s.then else single, finish)
+    return Prepared(pair if s.then else single, eager.finish)
 
 
 def first_only(p: Problem) -> None:
@@ -87,18 +102,16 @@ def first_only(p: Problem) -> None:
     demand(not p.channels_last, "channels first only")
 
 
-@refusing
-def onnxruntime(p: Problem, threads: int, fresh: bool = False) -> Prepared:
-    """One session with its threads, input and output bound; ``fresh``: it allocates the output."""
+def onnxruntime_bound(code: bytes, feeds: Feeds, p: Problem, threads: int, fresh: bool) -> Prepared:
+    """One session with its threads, inputs and output bound; ``fresh``: it allocates the output."""
     ort = module("onnxruntime")
-    first_only(p)
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
-    session = ort.InferenceSession(model(p), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(code, options, providers=["CPUExecutionProvider"])
     bound = session.io_binding()
-    x = ort.OrtValue.ortvalue_from_numpy(p.x)
-    bound.bind_ortvalue_input("x", x)
+    for name, array in feeds.items():
+        bound.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array))
     if fresh:
         bound.bind_output("y", "cpu")
     else:
@@ -112,24 +125,29 @@ def onnxruntime(p: Problem, threads: int, fresh: bool = False) -> Prepared:
     return Prepared(call, lambda found: np.asarray(found.get_outputs()[0].numpy()))
 
 
+@refusing
+def onnxruntime(p: Problem, threads: int, fresh: bool = False) -> Prepared:
+    """A session of Conv."""
+    first_only(p)
+    return onnxruntime_bound(model(p), {"x": p.x}, p, threads, fresh)
+
+
 @functools.cache
 def openvino_core() -> Any:
     """One for the process."""
     return module("openvino").Core()
 
 
-@refusing
-def openvino(p: Problem, threads: int, fresh: bool = False) -> Prepared:
+def openvino_bound(code: bytes, feeds: Feeds, p: Problem, threads: int, fresh: bool) -> Prepared:
     """One stream with its threads, float32 as the precision of inference, tensors bound."""
-    ov = module("openvino")
-    first_only(p)
-    core = openvino_core()
-    compiled = core.compile_model(core.read_model(model=model(p)), "CPU", {
+    ov, core = module("openvino"), openvino_core()
+    compiled = core.compile_model(core.read_model(model=code), "CPU", {
         "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": str(threads), "INFERENCE_PRECISION_HINT": "f32",
     })  # fmt: skip
     request = compiled.create_infer_request()
     out = np.zeros(p.out_shape, p.x.dtype)
-    request.set_input_tensor(ov.Tensor(p.x, shared_memory=True))
+    for name, array in feeds.items():
+        request.set_tensor(name, ov.Tensor(array, shared_memory=True))
     if not fresh:
         request.set_output_tensor(ov.Tensor(out, shared_memory=True))
 
@@ -142,12 +160,17 @@ def openvino(p: Problem, threads: int, fresh: bool = False) -> Prepared:
 
 
 @refusing
-def opencv(p: Problem, threads: int, fresh: bool = False) -> Prepared:
-    """The network module: its input is set, and copied, beforehand."""
-    cv2 = module("cv2")
+def openvino(p: Problem, threads: int, fresh: bool = False) -> Prepared:
+    """A compiled Convolution."""
     first_only(p)
+    return openvino_bound(model(p), {"x": p.x}, p, threads, fresh)
+
+
+def opencv_net(code: bytes, p: Problem) -> Prepared:
+    """The network module: its input is set, and copied, in every call."""
+    cv2 = module("cv2")
     demand(p.x.dtype == np.float32, "float32 only")
-    net = cv2.dnn.readNetFromONNX(np.frombuffer(model(p), np.uint8))
+    net = cv2.dnn.readNetFromONNX(np.frombuffer(code, np.uint8))
     net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
     x = p.x
 
@@ -156,6 +179,13 @@ def opencv(p: Problem, threads: int, fresh: bool = False) -> Prepared:
         return net.forward()
 
     return Prepared(call)
+
+
+@refusing
+def opencv(p: Problem, threads: int, fresh: bool = False) -> Prepared:
+    """A network of one convolution."""
+    first_only(p)
+    return opencv_net(model(p), p)
 
 
 TORCH = "torch eager"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from . import report
 from .contest import Entry
 from .layers_contest import Result
 from .layers_ours import NAME
-from .layers_rows import CLASSES, TORCH_DEFAULT
+from .layers_rows import CLASSES, TORCH_DEFAULT, Class
 
 COLUMNS = ("row", "layout", "thr", "best peer", "peer ms", "ours ms", "ratio", "fastest", "figure", "verdict",
            "share", "GFLOP/s", "error, u·S", "peer's", "way", "extra MiB")  # fmt: skip
@@ -64,12 +64,12 @@ def plain(table: Sequence[tuple[str, ...]]) -> str:
     )
 
 
-def classes(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+def classes(rows: Sequence[dict[str, Any]], kinds: Mapping[str, Class] = CLASSES) -> list[tuple[str, ...]]:
     """The figures of every class beside what was measured; ``rows`` are results as plain data."""
     head = ("class", "layout", "thr", "rows", "met", "worst", "figure", "mean", "figure", "verdict",
             "worst row", "share")  # fmt: skip
     table: list[tuple[str, ...]] = [head]
-    for word, kind in CLASSES.items():
+    for word, kind in kinds.items():
         found = [row for row in rows if row["kind"] == word and row["ratio"] is not None]
         for layout in sorted({row["layout"] for row in found}):
             for threads in sorted({row["threads"] for row in found}):
@@ -133,12 +133,12 @@ def networks(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     return table
 
 
-def show(results: Sequence[Result]) -> None:
+def show(results: Sequence[Result], kinds: Mapping[str, Class] = CLASSES) -> None:
     """All tables, losses on top."""
     rows = [result.as_json() for result in results]
     print(plain([COLUMNS, *(cells(result) for result in sorted(results, key=report.urgency))]))
     print()
-    print(plain(classes(rows)))
+    print(plain(classes(rows, kinds)))
     totals = networks(rows)
     if len(totals) > 1:
         print()

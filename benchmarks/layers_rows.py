@@ -13,11 +13,15 @@ from .layers_shape import Shape, shape
 
 @dataclass(frozen=True)
 class Class:
-    """What is aimed at: best peer's time / ours in every row, and in the geometric mean of the class."""
+    """What is aimed at: best peer's time / ours in every row, and in the geometric mean of the class.
+
+    A channels_first row needs all the packages of ``needs``, a channels_last one PyTorch.
+    """
 
     name: str
     every: float
     mean: float
+    needs: tuple[str, ...] = ("torch", "onnxruntime", "openvino", "cv2")
 
 
 LARGE = 2 * 2**20

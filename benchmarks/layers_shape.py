@@ -97,6 +97,15 @@ class Shape:
         """Bytes that must be read or written at least once."""
         return self.input_bytes + self.output_bytes + self.weight_bytes
 
+    @property
+    def call_bytes(self) -> int:
+        """Bytes of packed weights or partial sums beyond a plan's: of what has no plan."""
+        return 0
+
+    def warm(self) -> Shape:
+        """A small layer whose call loads code and starts threads."""
+        return shape("3x3 8-8@64")
+
     def tiny(self) -> Shape:
         """The same kind of layer with few channels and samples, for runs that only show that all works.
 

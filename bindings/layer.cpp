@@ -12,6 +12,7 @@
 #include "core/ops/depthwise.h"
 #include "core/ops/grouped_run.h"
 #include "core/ops/planes.h"
+#include "core/ops/transposed.h"
 
 namespace nb = nanobind;
 
@@ -27,10 +28,31 @@ using Function = std::tuple<int, double, double>;
 using Blocks = std::tuple<std::vector<int64_t>, bool, bool, bool>;  // block, folded, local, keep
 enum LayerMethod { kReference, kGemm, kDepthwise, kGrouped, kPlanes, kSpectral };
 
+std::unique_ptr<Layer> plan_by(LayerMethod method, const LayerProblem& p, const Blocks& spectral) {
+  switch (method) {
+    case kReference:
+      return plan_layer_reference(p);
+    case kGemm:
+      return plan_dense(p, selected_isa());
+    case kDepthwise:
+      return plan_depthwise(p, selected_isa());
+    case kPlanes:
+      return plan_planes(p, selected_isa(), nullptr);
+    case kSpectral: {
+      SpectralOptions options;
+      std::tie(options.block, options.folded, options.local, options.keep) = spectral;
+      return plan_planes(p, selected_isa(), &options);
+    }
+    case kGrouped:
+      return plan_grouped(p, selected_isa());
+  }
+  throw std::invalid_argument("unknown method");
+}
+
 void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& axes, const Steps& steps,
                const Types& types, bool complex_numbers, int store, bool bias, bool residual,
                const Function& activation, int64_t in_zero, const std::vector<int64_t>& weight_zero,
-               int64_t weight_offset, int method, const Blocks& spectral) {
+               int64_t weight_offset, int method, bool transposed, const Blocks& spectral) {
   LayerProblem p;
   std::tie(p.batch, p.groups, p.in_channels, p.out_channels) = sizes;
   for (const auto& [in, out, taps, stride, dilation, pad, boundary, in_step, weight_step, out_step,
@@ -49,32 +71,8 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
   p.activation = Activation(name), p.lo = lo, p.hi = hi;
   p.in_zero = in_zero;
   p.weight_zero = weight_zero;
-  std::unique_ptr<Layer> plan;
-  switch (LayerMethod(method)) {
-    case kReference:
-      plan = plan_layer_reference(p);
-      break;
-    case kGemm:
-      plan = plan_dense(p, selected_isa());
-      break;
-    case kDepthwise:
-      plan = plan_depthwise(p, selected_isa());
-      break;
-    case kPlanes:
-      plan = plan_planes(p, selected_isa(), nullptr);
-      break;
-    case kSpectral: {
-      SpectralOptions options;
-      std::tie(options.block, options.folded, options.local, options.keep) = spectral;
-      plan = plan_planes(p, selected_isa(), &options);
-      break;
-    }
-    case kGrouped:
-      plan = plan_grouped(p, selected_isa());
-      break;
-    default:
-      throw std::invalid_argument("unknown method");
-  }
+  const auto by_method = [&](const LayerProblem& one) { return plan_by(LayerMethod(method), one, spectral); };
+  std::unique_ptr<Layer> plan = transposed ? plan_transposed(p, by_method, selected_isa()) : by_method(p);
   new (self) PyLayer{std::move(p), std::move(plan), weight_offset};
 }
 
@@ -139,7 +137,7 @@ void bind_layer(nb::module_& m) {
       .def("__init__", &construct, nb::arg("sizes"), nb::arg("axes"), nb::arg("steps"), nb::arg("types"),
            nb::arg("complex_numbers"), nb::arg("store"), nb::arg("bias"), nb::arg("residual"),
            nb::arg("activation"), nb::arg("in_zero"), nb::arg("weight_zero"), nb::arg("weight_offset"),
-           nb::arg("method"), nb::arg("spectral") = Blocks{{}, false, false, false})
+           nb::arg("method"), nb::arg("transposed"), nb::arg("spectral") = Blocks{{}, false, false, false})
       .def("pack", &pack, nb::arg("weights"), nb::arg("threads"))
       .def("run", &run, nb::arg("x"), nb::arg("packed"), nb::arg("bias").none(), nb::arg("residual").none(),
            nb::arg("out"), nb::arg("threads"), nb::arg("release"))

@@ -8,6 +8,7 @@ NB_MODULE(_core, m) {
   faltung::bindings::bind_correlation(m);
   faltung::bindings::bind_layer(m);
   faltung::bindings::bind_layer_pair(m);
+  faltung::bindings::bind_layer_weight_gradient(m);
   faltung::bindings::bind_call_cache(m);
   faltung::bindings::bind_layer_cache(m);
 }

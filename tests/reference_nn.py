@@ -106,6 +106,97 @@ def conv(
     return Sums(*(laid_out(v, last, batched) for v in (value, size, reach)), terms)
 
 
+def conv_transpose(
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray | None = None,
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    output_size: Any = None,
+    dilation: Any = 1,
+    groups: int = 1,
+    layout: str = "channels_first",
+    flip: bool = False,
+    residual: np.ndarray | None = None,
+    x_zero_point: int = 0,
+    w_zero_point: Any = 0,
+) -> Sums:
+    """The sums of a transposed layer by the definition: every sample goes where the taps take it.
+
+    ``y[n, o, i·S + h·D − lo] += Σ x[n, c, i] · w[c, o, h]``, what falls outside is cropped.
+    """
+    work = working_dtype(x.dtype)
+    last, batched = layout == "channels_last", x.ndim == w.ndim
+    x, w = channels_first(x.astype(work), last, batched), weights_first(w.astype(work), last)
+    each, rank = w.shape[1], w.ndim - 2
+    zeros = np.broadcast_to(np.asarray(w_zero_point).astype(work), (groups * each,)).reshape(groups, each)
+    x = x - work.type(x_zero_point) if x_zero_point else x
+    w = w.reshape(groups, -1, *w.shape[1:]) - zeros.reshape(groups, 1, each, *[1] * rank)
+    if flip:
+        w = w[(..., *[slice(None, None, -1)] * rank)]
+    strides, dilations = per_axis(stride, rank), per_axis(dilation, rank)
+    sizes, taps = x.shape[2:], w.shape[3:]
+    pairs, outputs = transposed_sizes(sizes, taps, strides, dilations, padding, output_padding, output_size)
+    shape = (x.shape[0], groups * each, *outputs)
+    value = np.zeros(shape, work)
+    size, reach, count = abs(value), abs(value), np.zeros(outputs, int)
+    samples = x.reshape(x.shape[0], groups, x.shape[1] // groups, *sizes)
+    with np.errstate(all="ignore"):
+        for tap in itertools.product(*map(range, taps)):
+            axes = zip(sizes, tap, strides, dilations, pairs, outputs, strict=True)
+            met = [landing(*axis) for axis in axes]
+            if not all(places for places, _ in met):
+                continue
+            where, sources = np.ix_(*(m[0] for m in met)), np.ix_(*(m[1] for m in met))
+            held = (*shape[:2], *(len(m[0]) for m in met))
+            window = samples[(slice(None), slice(None), slice(None), *sources)]
+            window = window.reshape(*window.shape[:3], math.prod(held[2:]))
+            weights = np.swapaxes(w[(..., *tap)], 1, 2)
+            at = (slice(None), slice(None), *where)
+            value[at] += meet(window, weights).reshape(held)
+            size[at] += meet(abs(window), abs(weights)).reshape(held)
+            more = (abs(window) + 1).sum(axis=2, keepdims=True) + abs(weights).sum(axis=2)[..., None]
+            reach[at] += more.reshape(held)
+            count[where] += 1
+        for extra in (b, residual):
+            if extra is None:
+                continue
+            if extra is b:
+                extra = b.astype(work).reshape(-1, *[1] * rank)
+            else:
+                extra = channels_first(extra.astype(work), last, batched)
+            value, size, reach = value + extra, size + abs(extra), reach + abs(extra) + 1
+    terms = int(count.max()) * samples.shape[2] + (b is not None) + (residual is not None)
+    return Sums(*(laid_out(v, last, batched) for v in (value, size, reach)), max(terms, 1))
+
+
+def transposed_sizes(
+    sizes: Any, taps: Any, strides: Any, dilations: Any, padding: Any, extra: Any, wanted: Any
+) -> tuple[Pairs, tuple[int, ...]]:
+    """The padding of the forward layer, and the outputs: a word means the padding of that layer's input."""
+    rank = len(sizes)
+    spans = [
+        (n - 1) * s + d * (k - 1) + 1 for n, k, s, d in zip(sizes, taps, strides, dilations, strict=True)
+    ]
+    if isinstance(padding, str) and padding.startswith("same") and wanted is None:
+        wanted = [n * s for n, s in zip(sizes, strides, strict=True)]
+    pairs = pairs_of(padding, tuple(per_axis(wanted or 0, rank)), taps, strides, dilations)
+    if wanted is not None:
+        return pairs, tuple(per_axis(wanted, rank))
+    more = per_axis(extra, rank)
+    return pairs, tuple(n - sum(pair) + p for n, pair, p in zip(spans, pairs, more, strict=True))
+
+
+def landing(
+    size: int, tap: int, stride: int, dilation: int, pair: tuple[int, int], outputs: int
+) -> tuple[list[int], list[int]]:
+    """The outputs where a tap takes samples to, and those samples."""
+    found = [(i * stride + tap * dilation - pair[0], i) for i in range(size)]
+    return [o for o, _ in found if 0 <= o < outputs], [i for o, i in found if 0 <= o < outputs]
+
+
 def meet(samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(n, group, c, position) with (group, o, c): summed over c, to (n, group, o, position).
 

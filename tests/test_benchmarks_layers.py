@@ -153,7 +153,9 @@ def entry(name: str, seconds: float, out: bool = True) -> contest.Entry:
 
 def score(kind: str, *entries: contest.Entry) -> layers_contest.Result:
     asked = dataclasses.replace(row("resnet50-3x3-64-64@56"), kind=kind)
-    return layers_contest.score(asked, problem(asked.shape.tiny()), 1, list(entries), quick=False)
+    return layers_contest.score(
+        asked, problem(asked.shape.tiny()), 1, list(entries), quick=False, kind=CLASSES[kind]
+    )
 
 
 def test_score(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +255,7 @@ def test_rows_of_ours_alone(own: layers_calls.Own) -> None:
 
 
 def test_memory_of_a_call() -> None:
-    extra = layers_memory.extra_memory("notes-3x3-3-64@32", LAYOUTS[0], 1)
+    extra = layers_memory.extra_memory("layers", "notes-3x3-3-64@32", LAYOUTS[0], 1)
     assert extra is not None
     assert 0 <= extra <= layers_memory.allowance(problem(row("notes-3x3-3-64@32").shape), 1)
 
@@ -275,5 +277,22 @@ def test_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     assert len(content["rows"]) == 7
     assert all(math.isfinite(r["ratio"]) for r in content["rows"] if r["ratio"] is not None)
     assert layers_markdown.main([str(target), str(target)]) == 0
-    assert "#### First layers" in capsys.readouterr().out
-    assert layers_markdown.main([]) == 2
+    assert "### First layers" in capsys.readouterr().out
+
+
+def test_tables_of_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, page = tmp_path / "run.json", tmp_path / "page.md"
+    result = score("dense", entry(NAME, 1.0), entry("torch eager", 3.0, False))
+    run.write_text(json.dumps({"rows": [result.as_json() | {"layout": LAYOUTS[0]}]}))
+    page.write_text("prose\n\n## Classes\n\nold\n")
+    assert layers_markdown.main([str(run), "--into", str(page)]) == 0
+    text = page.read_text()
+    assert text.startswith("prose\n\n## Classes\n\n| class |")
+    assert "3.00 torch" in text
+    assert "old" not in text
+    page.write_text("prose")
+    with pytest.raises(SystemExit):
+        layers_markdown.main([str(run), "--into", str(page)])
+    assert "has no line '## Classes'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        layers_markdown.main([])

@@ -24,7 +24,8 @@ FORBIDDEN = frozenset(
 HEAVY = frozenset("asyncio concurrent email http multiprocessing unittest urllib xml".split())
 PUBLIC = frozenset(
     "ConvSpec FaltungError Kernel Plan __version__ clear_cache convolve correlate filters get_num_threads "
-    "kernels nn plan_convolve plan_correlate precision set_num_threads set_precision show_config".split()
+    "kernels nn plan_convolve plan_correlate precision set_num_threads set_precision show_config "
+    "weights".split()
 )
 
 

@@ -420,6 +420,7 @@ def test_options_are_keyword_only():
         fl.nn.conv: ["x", "w", "b"],
         fl.nn.plan_conv: ["x_shape", "w", "b"],
         fl.nn.separable_conv: ["x", "depthwise", "pointwise", "b"],
+        fl.nn.plan_separable_conv: ["x_shape", "depthwise", "pointwise", "b"],
         fl.nn.im2col: ["x", "kernel_size"],
         fl.nn.col2im: ["cols", "output_size", "kernel_size"],
     }

@@ -91,6 +91,10 @@ def layers(f32: Single, u8: Bytes, i16: NDArray[np.int16], tensor: Tensor, unkno
     plan = fl.nn.plan_conv((1, 3, 8), f32, dtype=np.float32)
     assert_type(plan, fl.nn.LayerPlan)
     assert_type(plan.error_bound(f32), NDArray[Any])
+    pair = fl.nn.plan_separable_conv((1, 3, 8), f32, f32, mid_bias=f32, mid_activation="relu6", measure=True)
+    assert_type(pair, fl.nn.SeparablePlan)
+    assert_type(pair.with_weights(f32, f32), fl.nn.SeparablePlan)
+    assert_type(pair.specs, tuple[fl.ConvSpec, fl.ConvSpec])
 
 
 def wrong(f32: Single) -> None:
@@ -100,3 +104,4 @@ def wrong(f32: Single) -> None:
     fl.plan_convolve((3,), [1], stride="2")  # type: ignore[arg-type]
     fl.nn.conv(f32, f32, stride="2")  # type: ignore[arg-type]
     fl.nn.plan_conv((3,), f32, layout="NCHW")  # type: ignore[arg-type]
+    fl.nn.plan_separable_conv((3,), f32, f32, mid_activation=2)  # type: ignore[arg-type]

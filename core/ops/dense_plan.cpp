@@ -15,6 +15,7 @@ constexpr int64_t kChain = 256;             // terms that a register sums at mos
 constexpr int64_t kStripBytes = 768 << 10;  // of a near cache of 2 MB, beside weights and sums
 constexpr int64_t kBandBytes = 64 << 10;    // sums under way
 constexpr int64_t kCopied = 128;            // positions that are computed, then copied
+constexpr int64_t kStored = 112;            // positions that are computed, then other channels of them
 constexpr int64_t kNearWeights = 1 << 20;   // weights of this size stay in the near cache
 
 // Neither taps nor steps nor borders: positions of the output are those of the input.
@@ -216,6 +217,7 @@ void cut_positions(DensePlan& s) {
   s.band = std::max<int64_t>(1, (far ? 2 : 1) * kBandBytes / (s.panel_elements() * s.item));
   const bool partial = s.out_channels % s.lanes != 0;
   if (s.chunks.size() == 1 && (s.out == DenseOut::positions || partial)) s.band = std::min(s.band, kCopied);
+  if (s.chunks.size() == 1 && s.out == DenseOut::direct && !far) s.band = std::min(s.band, kStored);
   if (s.out != DenseOut::planes || s.columns != columns.out || s.columns == 0) return;
   // Planes are stored line by line of the caches where a band is whole of them. With one chunk there is nothing to gain from
   // more: the next tiles are computed while the stores drain.

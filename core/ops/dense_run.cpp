@@ -51,7 +51,7 @@ DenseLayer<T>::DenseLayer(const LayerProblem& problem, const DensePlan& plan, Is
   std::fill(std::begin(first_kernel_), std::end(first_kernel_), 0);
   for (int i = table_.count; i-- > 0;) first_kernel_[table_.kernels[i].vectors] = i;
   far_weights_ = plan_.group_weights * plan_.item > kNearWeights;
-  most_jobs_ = plan_.lines() * ((plan_.columns + plan_.tile_rows - 1) / plan_.tile_rows + 3);
+  most_jobs_ = plan_.lines() * ((plan_.columns + plan_.tile_rows - 1) / plan_.tile_rows + 8);
   const GemmKernel<T>& full = kernel(plan_.tile_rows, plan_.tile_vectors);
   summary_.kernel = full.name;
   summary_.tile_positions = full.rows;
@@ -69,80 +69,128 @@ void DenseLayer<T>::pack(const void* weights, void* packed, int threads) const {
   pack_dense(plan_, convert_, turn_, weights, packed, threads);
 }
 
+// Tiles of `columns` positions of a line, from column on, both counted from the box.
+template <class T>
+void DenseLayer<T>::add_jobs(const DenseBox& box, int64_t line, int64_t column, int64_t columns,
+                             Workspace& w) const {
+  const LayerAxis& axis = plan_.p.axes.back();
+  for (const TileRun& run : cut_row(columns, plan_.tile_rows).runs)
+    for (int64_t tile = 0; tile < run.tiles;) {
+      const int64_t tiles = std::min(run.tiles - tile, job_tiles(plan_, run.rows));
+      const TapRange met = met_taps(axis, box.column + column, tiles * run.rows);
+      w.jobs[w.job_count++] = {line, line, column, run.rows, tiles, 0, met.first, met.last};
+      column += tiles * run.rows;
+      tile += tiles;
+    }
+}
+
 template <class T>
 void DenseLayer<T>::make_jobs(const DenseBox& box, Workspace& w) const {
+  const LayerAxis& axis = plan_.p.axes.back();
   int64_t lines = 1;
   for (size_t a = 0; a < plan_.p.axes.size(); ++a) lines *= box.size[a];
   w.job_count = 0;
-  int64_t line = 0;
-  if (pairs_lines(box.columns, plan_.tile_rows))
-    for (; line + 1 < lines; line += 2) w.jobs[w.job_count++] = {line, line + 1, 0, 2 * box.columns, 1, 0};
-  const TileCut cut = cut_row(box.columns, plan_.tile_rows);
-  for (; line < lines; ++line) {
+  // A line that has a kernel row outside goes alone, without that row.
+  const bool pairs = pairs_lines(box.columns, plan_.tile_rows);
+  int64_t ends[3] = {box.columns, box.columns, box.columns};
+  if (plan_.tap_entries)
+    cut_borders(axis, box.column, box.columns, plan_.tile_rows, plan_.tile_vectors, ends);
+  for (int64_t line = 0; line < lines; ++line) {
+    if (pairs && line + 1 < lines && w.strip.outside_alike(line, line + 1)) {
+      w.jobs[w.job_count++] = {line, line + 1, 0, 2 * box.columns, 1, 0, 0, axis.taps};
+      ++line;
+      continue;
+    }
     int64_t column = 0;
-    for (const TileRun& run : cut.runs)
-      for (int64_t tile = 0; tile < run.tiles;) {
-        const int64_t tiles = std::min(run.tiles - tile, job_tiles(plan_, run.rows));
-        w.jobs[w.job_count++] = {line, line, column, run.rows, tiles, 0};
-        column += tiles * run.rows;
-        tile += tiles;
+    for (const int64_t end : ends)
+      if (end > column) {
+        add_jobs(box, line, column, end - column, w);
+        column = end;
       }
   }
 }
 
 template <class T>
 void DenseLayer<T>::run_chunk(const DensePanel& panel, size_t chunk, const T* b, const T* ahead,
-                              int64_t begin, int64_t end, Workspace& w) const {
+                              const Band& band, Workspace& w) const {
   const DenseChunk& c = plan_.chunks[chunk];
   const bool last = chunk + 1 == plan_.chunks.size();
   const int64_t width = int64_t(panel.vectors) * plan_.lanes;
-  // Every tile asks for one line a term; so many of them ask for the whole next chunk.
-  const int64_t asking = far_weights_ ? (width * plan_.item + 63) / 64 : 0;
+  // Every tile asks for one line a term, until all lines of the next chunk are asked for.
+  const int64_t lines = far_weights_ ? c.terms() * ((width * plan_.item + 63) / 64) : 0;
+  int64_t asked = 0;
   // The input of a product of matrices lies in one piece: each tile asks for the rows of the next, a line a term is enough.
   const bool streams =
       w.first_pass && !plan_.packs && plan_.chunks.size() == 1 && plan_.row_step == plan_.terms;
+  const int64_t taps = plan_.p.axes.back().taps;
   GemmArgs<T> args{};
-  args.segments = c.segments;
   args.depth = c.depth;
   args.row_step = plan_.row_step;
   args.term_step = 1;
-  args.b = b;
   args.b_step = width;
-  int64_t tile = 0;
-  for (int64_t i = begin; i < end; ++i) {
+  for (int64_t i = band.begin; i < band.end; ++i) {
     const DenseJob& job = w.jobs[i];
     args.a = w.strip.line(job.line) + c.entry;
     args.a_half = w.strip.line(job.half_line) + c.entry;
+    args.segments = c.segments;
+    args.b = b;
+    if (plan_.pads_rows || plan_.tap_entries) {
+      // Taps that meet nothing but the border add nothing.
+      int64_t first = 0, last = c.segments;
+      const auto outside = [&](int64_t s) {
+        const int64_t tap = plan_.tap_entries ? (c.entry + s) % taps : job.first_tap;
+        return tap < job.first_tap || tap >= job.last_tap ||
+               (plan_.pads_rows && w.strip.outside(args.a[s]) && w.strip.outside(args.a_half[s]));
+      };
+      while (last > first && outside(last - 1)) --last;
+      while (last > first && outside(first)) ++first;
+      args.a += first;
+      args.a_half += first;
+      args.b += first * c.depth * width;
+      args.segments = last - first;
+    }
     args.at = job.column * plan_.row_step + c.offset;
     args.at_half = args.at + (job.half_line == job.line ? (job.rows + 1) / 2 * plan_.row_step : 0);
     args.tiles = job.tiles;
     args.advance = job.rows;
     w.store.set_sums(job, panel, chunk == 0, args);
     if (last) w.store.set_last(job, panel, args);
-    const bool asks = tile < asking;
-    args.ahead = reinterpret_cast<const char*>(asks ? ahead : b) + (asks ? tile * c.terms() * 64 : 0);
+    const bool asks = asked < lines;
+    args.ahead = reinterpret_cast<const char*>(asks ? ahead : b) + (asks ? asked * 64 : 0);
     args.ahead_step = asks ? 64 : 0;
+    asked += job.tiles * args.segments * c.depth;
     if (streams) {
       args.ahead = reinterpret_cast<const char*>(args.a[0] + args.at + job.rows * plan_.row_step);
       args.ahead_step = 64;
     }
-    tile += job.tiles;
     kernel(job.rows, panel.vectors).run(args);
   }
 }
 
 // `after`: what is read after this band.
 template <class T>
-void DenseLayer<T>::run_band(const DensePanel& panel, const T* weights, const T* after, int64_t begin,
-                             int64_t end, int64_t positions, Workspace& w) const {
-  const int64_t width = int64_t(panel.vectors) * plan_.lanes;
-  w.store.load_residual(w.jobs + begin, end - begin, panel);
+void DenseLayer<T>::run_band(const DensePanel& panel, const T* weights, const T* after, const Band& band,
+                             Workspace& w) const {
+  const int64_t width = int64_t(panel.vectors) * plan_.lanes, count = band.end - band.begin;
+  w.store.load_residual(w.jobs + band.begin, count, panel);
   for (size_t c = 0; c < plan_.chunks.size(); ++c) {
     const T* next = c + 1 < plan_.chunks.size() ? weights + plan_.chunks[c + 1].first * width : after;
-    run_chunk(panel, c, weights + plan_.chunks[c].first * width, next, begin, end, w);
-    if (plan_.exact) w.store.add_exact(positions, panel, c == 0);
+    run_chunk(panel, c, weights + plan_.chunks[c].first * width, next, band, w);
+    if (plan_.exact) w.store.add_exact(band.positions, panel, c == 0);
   }
-  w.store.finish(w.jobs + begin, end - begin, positions, panel);
+  w.store.finish(w.jobs + band.begin, count, band.positions, panel);
+}
+
+// As many jobs from `begin` on as a band holds, at least one; empty behind the last.
+template <class T>
+typename DenseLayer<T>::Band DenseLayer<T>::next_band(int64_t begin, Workspace& w) const {
+  Band band{begin, begin, 0};
+  while (band.end < w.job_count &&
+         (band.end == begin || band.positions + w.jobs[band.end].positions() <= plan_.band)) {
+    w.jobs[band.end].position = band.positions;
+    band.positions += w.jobs[band.end++].positions();
+  }
+  return band;
 }
 
 template <class T>
@@ -152,20 +200,21 @@ void DenseLayer<T>::run_unit(const DenseBox& box, const LayerArrays& arrays, con
   w.store.select(box, arrays);
   make_jobs(box, w);
   weights += box.group * plan_.group_weights;
-  for (int64_t n = box.first_panel; n < box.last_panel; ++n) {
-    const DensePanel& panel = plan_.panels[size_t(n)];
+  const auto begin_of = [&](int64_t panel) { return weights + plan_.panels[size_t(panel)].weights; };
+  const auto run = [&](int64_t n, const Band& band) {
+    const bool last_band = band.end == w.job_count;
+    const int64_t after = last_band && n + 1 < box.last_panel ? n + 1 : n;
     w.first_pass = n == box.first_panel;
-    const T* begin = weights + panel.weights;
-    const T* next = n + 1 < box.last_panel ? weights + plan_.panels[size_t(n) + 1].weights : begin;
-    for (int64_t i = 0; i < w.job_count;) {
-      const int64_t first = i;
-      int64_t positions = 0;
-      for (; i < w.job_count && (i == first || positions + w.jobs[i].positions() <= plan_.band); ++i) {
-        w.jobs[i].position = positions;
-        positions += w.jobs[i].positions();
-      }
-      run_band(panel, begin, i < w.job_count ? begin : next, first, i, positions, w);
-    }
+    run_band(plan_.panels[size_t(n)], begin_of(n), begin_of(after), band, w);
+  };
+  // Weights that stay near meet a band after the other, so that samples and results come and go once; others are fetched
+  // once, and the input stays.
+  if (!far_weights_ && plan_.out != DenseOut::planes) {
+    for (Band band = next_band(0, w); band.begin < band.end; band = next_band(band.end, w))
+      for (int64_t n = box.first_panel; n < box.last_panel; ++n) run(n, band);
+  } else {
+    for (int64_t n = box.first_panel; n < box.last_panel; ++n)
+      for (Band band = next_band(0, w); band.begin < band.end; band = next_band(band.end, w)) run(n, band);
   }
 }
 

@@ -24,11 +24,16 @@ class DenseLayer final : public Layer {
  private:
   struct Workspace;
   void make_jobs(const DenseBox& box, Workspace& w) const;
+  void add_jobs(const DenseBox& box, int64_t line, int64_t column, int64_t columns, Workspace& w) const;
   void run_unit(const DenseBox& box, const LayerArrays& arrays, const T* weights, Workspace& w) const;
-  void run_band(const DensePanel& panel, const T* weights, const T* after, int64_t begin, int64_t end,
-                int64_t positions, Workspace& w) const;
-  void run_chunk(const DensePanel& panel, size_t chunk, const T* b, const T* ahead, int64_t begin,
-                 int64_t end, Workspace& w) const;
+  struct Band {  // jobs
+    int64_t begin, end, positions;
+  };
+  Band next_band(int64_t begin, Workspace& w) const;
+  void run_band(const DensePanel& panel, const T* weights, const T* after, const Band& band,
+                Workspace& w) const;
+  void run_chunk(const DensePanel& panel, size_t chunk, const T* b, const T* ahead, const Band& band,
+                 Workspace& w) const;
   const GemmKernel<T>& kernel(int64_t rows, int vectors) const {
     return table_.kernels[first_kernel_[vectors] + rows - 1];
   }

@@ -12,7 +12,8 @@ namespace faltung {
 struct DenseJob {
   int64_t line, half_line, column;
   int64_t rows, tiles;
-  int64_t position;  // first row of the buffer
+  int64_t position;             // first row of the buffer
+  int64_t first_tap, last_tap;  // columns of the kernel that meet the input somewhere
   int64_t positions() const { return rows * tiles; }
 };
 

@@ -19,6 +19,15 @@ class DenseStrip {
   void select(const DenseBox& box, const char* in);
   // Pointers of one output row of the box; rows in C order.
   const T* const* line(int64_t index) const { return table_ + index * plan_.entries(); }
+  // Whether a pointer of a table stands for a kernel row beyond a constant boundary.
+  bool outside(const T* segment) const { return segment >= zeros_ && segment < zeros_ + row_elements_; }
+  // Whether two output rows have the same kernel rows outside.
+  bool outside_alike(int64_t a, int64_t b) const {
+    if (!plan_.pads_rows) return true;
+    for (int64_t i = 0; i < plan_.entries(); ++i)
+      if (outside(line(a)[i]) != outside(line(b)[i])) return false;
+    return true;
+  }
 
  private:
   void pack_rows(const DenseBox& box, const char* in);

@@ -34,6 +34,35 @@ TileCut cut_row(int64_t columns, int64_t most) {
   return {{{rows + 1, rest}, {rows, tiles - rest}}};
 }
 
+TapRange met_taps(const LayerAxis& a, int64_t begin, int64_t size) {
+  TapRange all{0, a.taps};
+  if (a.boundary != Boundary::constant || size == 0) return all;
+  const int64_t low = begin * a.stride - a.pad, high = (begin + size - 1) * a.stride - a.pad;
+  while (all.first < all.last && high + all.first * a.dilation < 0) ++all.first;
+  while (all.first < all.last && low + (all.last - 1) * a.dilation >= a.in) --all.last;
+  return all;
+}
+
+void cut_borders(const LayerAxis& a, int64_t begin, int64_t columns, int64_t most, int64_t vectors,
+                 int64_t (&ends)[3]) {
+  const int64_t left = (a.pad + a.stride - 1) / a.stride - begin;
+  const int64_t reach = a.in + a.pad - (a.taps - 1) * a.dilation;
+  const int64_t right = (reach + a.stride - 1) / a.stride - begin;
+  if (a.boundary != Boundary::constant || a.pad < 0 || reach < 0) return;
+  const int64_t cuts[3] = {std::clamp<int64_t>(left, 0, columns), std::clamp<int64_t>(right, 0, columns),
+                           columns};
+  if (cuts[0] > cuts[1] || (cuts[0] == 0 && cuts[1] == columns)) return;
+  double cycles = 0;
+  int64_t from = 0;
+  for (const int64_t end : cuts) {
+    if (end == from) continue;
+    const TapRange met = met_taps(a, begin + from, end - from);
+    cycles += row_cycles(end - from, 1, most, vectors) * double(met.last - met.first) / double(a.taps);
+    from = end;
+  }
+  if (cycles < row_cycles(columns, 1, most, vectors)) std::copy(cuts, cuts + 3, ends);
+}
+
 template <class T>
 DenseTile choose_tile(const GemmTable<T>& table, int64_t columns, int64_t lines, int64_t channels) {
   columns = std::max<int64_t>(columns, 1);

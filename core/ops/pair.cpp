@@ -1,7 +1,7 @@
 #include "core/ops/pair.h"
 
 #include <algorithm>
-#include <atomic>
+#include <cstring>
 #include <stdexcept>
 
 #include "core/base/lease.h"
@@ -59,6 +59,7 @@ LayerPair::LayerPair(const LayerProblem& depthwise, const LayerProblem& pointwis
   check(depthwise, pointwise);
   if (empty_) return;
   const int64_t item = kItemSize[int(depthwise.out)], channels = depthwise.out_channels;
+  if (depthwise.bias) packed_bytes_ = whole_lines(channels * item);  // stands first
   const bool last = middle_last(depthwise, pointwise);
   // Positions that lie 4096 bytes apart fall into one set of the nearest cache.
   const int64_t pixel = (channels * item % 4096 == 0 ? channels * item + kLine : channels * item);
@@ -114,23 +115,27 @@ size_t LayerPair::part(std::vector<Part>& parts, const PairShape& shape, Plan pl
   return parts.size() - 1;
 }
 
-void LayerPair::pack(const void* depthwise, const void* pointwise, void* packed, int threads) const {
-  for (const Part& p : first_) p.layer->pack(depthwise, static_cast<char*>(packed) + p.packed, threads);
-  for (const Part& p : second_) p.layer->pack(pointwise, static_cast<char*>(packed) + p.packed, threads);
+void LayerPair::pack(const void* weights, void* packed, int threads) const {
+  if (empty_) return;
+  const PairWeights& w = *static_cast<const PairWeights*>(weights);
+  const LayerProblem& d = depthwise_;
+  if (d.bias) std::memcpy(packed, w.middle_bias, size_t(d.out_channels * kItemSize[int(d.out)]));
+  for (const Part& p : first_) p.layer->pack(w.depthwise, static_cast<char*>(packed) + p.packed, threads);
+  for (const Part& p : second_) p.layer->pack(w.pointwise, static_cast<char*>(packed) + p.packed, threads);
 }
 
-Outcome LayerPair::run_unit(int64_t unit, const PairArrays& arrays, char* middle, int threads,
+Outcome LayerPair::run_unit(int64_t unit, const LayerArrays& arrays, char* middle, int threads,
                             Poll poll) const {
   const Strip& strip = strips_[size_t(unit)];
   const int64_t per_item = int64_t(strips_.size() / items_.size());
   const int64_t item = items_[size_t(unit / per_item)].begin, row = strip.cut.rows.begin;
-  const char* packed = static_cast<const char*>(arrays.weights);
+  const char* packed = static_cast<const char*>(arrays.weight);
   const Part &first = first_[strip.first], &second = second_[strip.second];
   const LayerProblem &d = depthwise_, &p = pointwise_;
   const char* in =
       static_cast<const char*>(arrays.in) + item * d.in_batch_step + strip.cut.in.begin * d.axes[0].in_step;
-  const Outcome outcome =
-      first.layer->run({in, packed + first.packed, arrays.middle_bias, nullptr, middle}, threads, poll);
+  const Outcome outcome = first.layer->run(
+      {in, packed + first.packed, d.bias ? packed : nullptr, nullptr, middle}, threads, poll);
   if (!outcome.finished) return outcome;
   const char* residual = static_cast<const char*>(arrays.residual);
   if (p.residual) residual += item * p.residual_batch_step + row * p.axes[0].residual_step;
@@ -138,7 +143,7 @@ Outcome LayerPair::run_unit(int64_t unit, const PairArrays& arrays, char* middle
   return second.layer->run({middle, packed + second.packed, arrays.bias, residual, out}, threads, poll);
 }
 
-Outcome LayerPair::run(const PairArrays& arrays, int threads, Poll poll) const {
+Outcome LayerPair::run(const LayerArrays& arrays, int threads, Poll poll) const {
   if (empty_) return {};
   const auto units = int64_t(strips_.size());
   if (threads <= 1 || units >= 2 * threads || units % threads == 0) {

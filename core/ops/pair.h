@@ -9,30 +9,26 @@
 
 namespace faltung {
 
-struct PairArrays {
-  const void* in;
-  const void* weights;  // prepared, of both
-  const void* middle_bias;
-  const void* bias;
-  const void* residual;
-  void* out;
+// What LayerPair::pack prepares.
+struct PairWeights {
+  const void *depthwise, *pointwise;  // tap 0 of channel 0
+  const void* middle_bias;            // or null
 };
 
-class LayerPair {
+class LayerPair final : public Layer {
  public:
   // Where the result of one layer lies and the other expects it, the steps of the problems mean nothing. Throws
   // std::invalid_argument, with the reason, for what does not fit together or is none of a pair's.
   LayerPair(const LayerProblem& depthwise, const LayerProblem& pointwise, Isa isa,
             int64_t middle_bytes = kMiddleBytes);
-  LayerPair(LayerPair&&) = default;
-  LayerPair(const LayerPair&) = delete;
 
-  int64_t packed_bytes() const { return packed_bytes_; }
-  void pack(const void* depthwise, const void* pointwise, void* packed, int threads) const;
-  // Immutable. The bits do not depend on `threads`.
-  Outcome run(const PairArrays& arrays, int threads, Poll poll) const;
+  int64_t packed_bytes() const override { return packed_bytes_; }
+  // `weights` is a PairWeights.
+  void pack(const void* weights, void* packed, int threads) const override;
+  // The bias is that of the 1x1 layer.
+  Outcome run(const LayerArrays& arrays, int threads, Poll poll) const override;
   // Tiles are those of the 1x1 layer; a strip is of the pair.
-  const LayerSummary& summary() const { return summary_; }
+  const LayerSummary& summary() const override { return summary_; }
 
  private:
   // A layer over strips of one shape, and where its weights stand.
@@ -43,7 +39,7 @@ class LayerPair {
   };
   template <class Plan>
   size_t part(std::vector<Part>& parts, const PairShape& shape, Plan plan);
-  Outcome run_unit(int64_t unit, const PairArrays& arrays, char* middle, int threads, Poll poll) const;
+  Outcome run_unit(int64_t unit, const LayerArrays& arrays, char* middle, int threads, Poll poll) const;
 
   struct Strip {
     PairStrip cut;

@@ -78,15 +78,15 @@ Heap<std::byte> run(const PairCase& c, const LayerPair& pair, int threads) {
   Scratch memory(static_cast<std::size_t>(bytes + 2 * guard));
   auto* packed = static_cast<std::byte*>(memory.data());
   std::memset(packed, 0xa5, static_cast<std::size_t>(bytes + 2 * guard));
-  pair.pack(c.first.weight.at(), c.weight.data(), packed + guard, threads);
+  const PairWeights weights{c.first.weight.at(), c.weight.data(), c.first.bias.at()};
+  pair.pack(&weights, packed + guard, threads);
   for (std::int64_t i = 0; i < guard; ++i)
     if (packed[i] != std::byte{0xa5} || packed[guard + bytes + i] != std::byte{0xa5})
       report(__FILE__, __LINE__, "pack() wrote beside the weights");
   Heap<std::byte> out(c.out.size());
   out.fill_bytes(0xa5);
-  const Outcome outcome = pair.run(
-      {c.first.in.at(), packed + guard, c.first.bias.at(), c.bias.data(), c.residual.data(), out.data()},
-      threads, {});
+  const Outcome outcome =
+      pair.run({c.first.in.at(), packed + guard, c.bias.data(), c.residual.data(), out.data()}, threads, {});
   CHECK(outcome.finished && !outcome.reported);
   return out;
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import filters, kernels, nn
+from . import filters, kernels, nn, weights
 from ._array import convolve, correlate
 from ._calls import clear_cache
 from ._errors import FaltungError
@@ -33,4 +33,5 @@ __all__ = [
     "set_num_threads",
     "set_precision",
     "show_config",
+    "weights",
 ]

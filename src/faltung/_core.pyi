@@ -137,6 +137,7 @@ class Layer:
         weight_zero: Sequence[int],
         weight_offset: int,
         method: int,
+        transposed: bool,
         spectral: tuple[Sequence[int], bool, bool, bool] = ([], False, False, False),
     ) -> None: ...
     def pack(self, weights: NDArray[Any], threads: int) -> PackedWeights: ...
@@ -152,22 +153,17 @@ class Layer:
     ) -> bool: ...
     def summary(self) -> LayerSummary: ...
 
-class LayerPair:
+class LayerPair(Layer):
     """A depthwise and a 1x1 layer in one pass: fixed shapes and strides, any arrays."""
 
     def __init__(self, depthwise: Layer, pointwise: Layer) -> None: ...
-    def pack(self, depthwise: NDArray[Any], pointwise: NDArray[Any], threads: int) -> PackedWeights: ...
-    def run(
+    def pack(  # type: ignore[override]
         self,
-        x: NDArray[Any],
-        packed: PackedWeights,
+        depthwise: NDArray[Any],
+        pointwise: NDArray[Any],
         middle_bias: NDArray[Any] | None,
-        bias: NDArray[Any] | None,
-        residual: NDArray[Any] | None,
-        out: NDArray[Any],
         threads: int,
-        release: bool,
-    ) -> bool: ...
+    ) -> PackedWeights: ...
     def call(
         self,
         x: NDArray[Any],
@@ -180,6 +176,24 @@ class LayerPair:
         threads: int,
         release: bool,
     ) -> bool: ...
+
+class WeightGradient:
+    """The planned gradient of a layer's weights: fixed shapes and strides, any arrays."""
+
+    def __init__(
+        self,
+        sizes: tuple[int, int, int, int],
+        axes: Sequence[tuple[int, int, int, int, int, int, int, int, int, int]],
+        steps: tuple[int, int, int, int, int, int],
+        type: int,
+        complex_numbers: bool,
+        wide: bool,
+        offset: int,
+        method: int,
+    ) -> None: ...
+    def run(
+        self, x: NDArray[Any], g: NDArray[Any], dw: NDArray[Any], threads: int, release: bool
+    ) -> None: ...
     def summary(self) -> LayerSummary: ...
 
 class LayerCache:

@@ -43,6 +43,12 @@ def adjoint_output_padding(size: int, taps: int, stride: int, lo: int, hi: int, 
     return (size + lo + hi - effective_size(taps, dilation)) % stride
 
 
+def transposed_index(i: int, tap: int, size: int, stride: int, dilation: int, lo: int) -> int | None:
+    """The sample that reaches output `i` of a transposed convolution by a tap; None where there is none."""
+    sample, rest = divmod(i + lo - tap * dilation, stride)
+    return sample if not rest and 0 <= sample < size else None
+
+
 def zero_insertion_padding(
     taps: int, lo: int, hi: int, dilation: int, output_padding: int
 ) -> tuple[int, int]:
@@ -155,6 +161,42 @@ def touched_size(size: int, taps: int, stride: int, dilation: int) -> int:
     return size * taps - repeated
 
 
+def meeting_taps(taps: int, stride: int, dilation: int) -> int:
+    """The most taps of a transposed convolution that reach one output: every S/gcd(S, D)-th."""
+    return (taps - 1) // (stride // gcd(stride, dilation)) + 1
+
+
+def contributions(
+    outputs: int, size: int, taps: int, stride: int, lo: int, dilation: int, transposed: bool
+) -> tuple[int, ...]:
+    """Pairs of a sample and a tap that meet in each of the outputs, terms outside the input left out.
+
+    Transposed, input i and tap h meet in output iS + hD - lo; else output j and tap h in
+    sample jS + hD - lo.
+    """
+    counts = [0] * outputs
+    for tap in range(taps):
+        offset = tap * dilation - lo
+        if transposed:
+            met = range(max(0, -(offset // stride)), size)
+            found = (i * stride + offset for i in met if i * stride + offset < outputs)
+        else:
+            met = range(max(0, -(offset // stride)), outputs)
+            found = (j for j in met if j * stride + offset < size)
+        for output in found:
+            counts[output] += 1
+    return tuple(counts)
+
+
+def even(taps: int, stride: int, dilation: int) -> bool:
+    """Whether all inner outputs of a transposed convolution get equally many contributions.
+
+    The taps that reach output j have hD = j + lo (mod S): every j finds one only where gcd(S, D) = 1, and
+    then they lie S apart, so that K must be a multiple of S.
+    """
+    return gcd(stride, dilation) == 1 and taps % stride == 0
+
+
 def receptive_field(taps: int, stride: int, dilation: int, transposed: bool) -> int:
     """Extent of the input that one output sample sees, wherever it sees most.
 
@@ -163,5 +205,4 @@ def receptive_field(taps: int, stride: int, dilation: int, transposed: bool) -> 
     """
     if not transposed:
         return effective_size(taps, dilation)
-    common = gcd(stride, dilation)
-    return (taps - 1) // (stride // common) * (dilation // common) + 1
+    return (meeting_taps(taps, stride, dilation) - 1) * (dilation // gcd(stride, dilation)) + 1

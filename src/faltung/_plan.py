@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from math import inf
 from operator import index
 from time import perf_counter
@@ -19,6 +18,7 @@ from ._describe import described_shape
 from ._dtype import DType, as_dtype
 from ._errors import FaltungTypeError, FaltungValueError, with_shapes
 from ._explain import Explanation, explain, title
+from ._frozen import Frozen
 from ._kinds import factors_of, to_array
 from ._missing import find_mask, perform
 from ._normalize import PerAxis
@@ -151,7 +151,7 @@ def plan_correlate(
     return _plan(shape, dtype, k, options, measure)
 
 
-class Plan:
+class Plan(Frozen):
     """How one array operation runs, with its kernel: frozen, printable, reusable from any number of threads.
 
     Made by `plan_convolve` and `plan_correlate`. Calling a plan runs it on an array of exactly its shape and
@@ -168,6 +168,7 @@ class Plan:
     """
 
     __slots__ = ("_choice", "_kernel", "_key", "_known", "_measured", "_recipe", "_taps", "_workers")
+    _another = "`with_weights` or `plan_convolve`"
 
     _recipe: Recipe
     _kernel: Array
@@ -190,23 +191,16 @@ class Plan:
         frozen.flags.writeable = False
         how = recipe(request)
         choice = how.choose(frozen, keep=True, known=known)
-        set_once = partial(object.__setattr__, self)
-        set_once("_recipe", how)
-        set_once("_kernel", frozen)
-        set_once("_workers", workers)
-        set_once("_measured", measured)
-        set_once("_known", known)
-        set_once("_choice", choice)
-        set_once("_taps", frozen if choice.factors is None else choice.factors)
-        set_once("_key", (how.serial, choice.way.method, choice.way.terms, workers))
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(
-            f"a Plan is frozen; `{name}` cannot be set. Make another with `with_weights` or `plan_convolve`."
+        self._set(
+            _recipe=how,
+            _kernel=frozen,
+            _workers=workers,
+            _measured=measured,
+            _known=known,
+            _choice=choice,
+            _taps=frozen if choice.factors is None else choice.factors,
+            _key=(how.serial, choice.way.method, choice.way.terms, workers),
         )
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a Plan is frozen; `{name}` cannot be deleted.")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Plan, (self._recipe.request, self._kernel, self._workers, self._measured, self._known)

@@ -11,6 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, Literal, NamedTuple, SupportsIndex, TypeAlias
 
 from . import _geometry as geometry
+from ._contributions import Contributions
 from ._errors import FaltungValueError
 from ._normalize import (
     PaddingLike,
@@ -247,6 +248,29 @@ class ConvSpec:
         """Whether a transposed convolution adds several contributions somewhere: S / gcd(S, D) <= K - 1."""
         axes = zip(self.kernel_size, self.stride, self.dilation, strict=True)
         return self.transposed and any(geometry.overlaps(k, s, d) for k, s, d in axes)
+
+    @property
+    def contributions(self) -> Contributions:
+        """How many pairs of a sample and a tap each output adds up, along each axis and as their product.
+
+        Times in_channels / groups they are the terms of an output. A transposed convolution adds them
+        unevenly unless K is a multiple of S (and S and D have no common divisor): the checkerboard of its
+        pictures. In a convolution they are the taps that see the input rather than its padding.
+
+        Examples
+        --------
+        >>> import faltung as fl
+        >>> s = fl.ConvSpec(input_size=4, kernel_size=3, stride=2, transposed=True)
+        >>> s.contributions.along, s.contributions.even
+        (((1, 1, 2, 1, 2, 1, 2, 1, 1),), False)
+        """
+        counts, even = [], []
+        for i, outputs in enumerate(self.output_size):
+            k, s, d = self.kernel_size[i], self.stride[i], self.dilation[i]
+            n, lo = self.input_size[i], self.padding[i][0]
+            counts.append(geometry.contributions(outputs, n, k, s, lo, d, self.transposed))
+            even.append(not self.transposed or geometry.even(k, s, d))
+        return Contributions(tuple(counts), all(even))
 
     def cost(self, batch: SupportsIndex = 1) -> Cost:
         """Multiplications, additions and elements, counted as on paper.

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from faltung import FaltungError
+from faltung import ConvSpec, FaltungError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["kernel", "lines", "stems"]
+__all__ = ["contributions", "kernel", "lines", "stems"]
 
 POSITIVE, NEGATIVE = "#b4432a", "#1f6f78"
 
@@ -154,6 +154,70 @@ def lines(curves: Mapping[str, Mapping[str, Any]], ax: Axes | None = None) -> Ax
         options = dict(style)
         ax.plot(options.pop("y"), label=label, **options)
     ax.margins(x=0)
+    return ax
+
+
+def contributions(
+    spec: ConvSpec,
+    ax: Axes | None = None,
+    *,
+    colour: str = POSITIVE,
+    text: str = "black",
+    text_on_strong: str = "white",
+) -> Axes:
+    """Draw how many contributions each output of a convolution gets: bars in one dimension, cells in two.
+
+    A cell is the more opaque the more contributions it gets; up to 16 outputs a side their number is written
+    in it. Of a transposed convolution with uneven overlap this is the checkerboard.
+
+    Parameters
+    ----------
+    spec : faltung.ConvSpec
+        A convolution of rank 1 or 2, transposed or not.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+    colour : str
+        Colour of bars and cells.
+    text, text_on_strong : str
+        Colours of the numbers, on pale and on strong cells.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    FaltungError
+        The convolution has more than two axes, or matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import faltung as fl, faltung.plot
+    >>> spec = fl.ConvSpec(input_size=(3, 3), kernel_size=3, stride=2, transposed=True)
+    >>> len(fl.plot.contributions(spec).patches)
+    49
+    """
+    if spec.rank > 2:
+        raise FaltungError(f"`spec` has {spec.rank} axes but a convolution of 1 or 2 can be drawn")
+    counts, most = spec.contributions.counts(), spec.contributions.most
+    ax = ax or _new_axes()
+    if spec.rank == 1:
+        ax.bar(range(counts.size), counts, width=0.94, color=colour)
+        ax.set(xlim=(-0.6, counts.size - 0.4), yticks=range(most + 1))
+        return ax
+    from matplotlib.patches import Rectangle
+
+    rows, columns = counts.shape
+    for (row, column), count in np.ndenumerate(counts):
+        opacity = 0.05 + 0.9 * count / most
+        ax.add_patch(
+            Rectangle((column + 0.03, row + 0.03), 0.94, 0.94, color=colour, alpha=opacity, linewidth=0)
+        )
+        if max(rows, columns) <= 16:
+            ink = text_on_strong if opacity > 0.7 else text
+            ax.text(column + 0.5, row + 0.5, str(count), color=ink, ha="center", va="center_baseline")
+    ax.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal")
+    ax.set_axis_off()
     return ax
 
 

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from faltung._bound_terms import SPECTRAL_UNITS, absolute
 from faltung._dtype import part
 from faltung._precision import error_units
-from faltung._spec import ConvSpec
 
 from ._activation import Activation
 from ._integers import Data
+from ._operands import by_output
 from ._recipe import LayerRecipe, recipe
 from ._ways import fastest_sums
 
@@ -36,8 +36,11 @@ _STORES = {
 }
 
 
-def error_bound(how: LayerRecipe, data: Data, method: str) -> Array:
-    """The bound for each output, in float64; infinite where nothing is promised."""
+def error_bound(how: LayerRecipe, data: Data, method: str, carried: Array | None = None) -> Array:
+    """The bound for each output, in float64; infinite where nothing is promised.
+
+    `carried` is how far `data.x` may be off: a result of another layer, of which another run may differ.
+    """
     request = how.request
     if not how.size or request.exact:
         return np.zeros(how.out_shape)
@@ -47,9 +50,14 @@ def error_bound(how: LayerRecipe, data: Data, method: str) -> Array:
     n = how.terms + (data.b is not None) + (data.residual is not None)
     n *= 2 if request.complex else 1
     with np.errstate(all="ignore"):
-        sizes = _sums(how, Data(*(None if a is None else absolute(a) for a in data)))
-        sizes = np.maximum(sizes, 0) * (1 + 2 * error_units(n) * 2.0**-53)
-        bound = error_units(n) * unit * sizes + n * 2.0**-1074
+        near = Data(*(None if a is None else absolute(a) for a in data))
+        passed: Array | float = 0.0
+        if carried is not None:
+            assert near.x is not None
+            passed = _sums(how, Data(carried, near.w)) * (1 + 2 * error_units(n) * 2.0**-53)
+            near = near._replace(x=near.x + 2 * carried)
+        sizes = np.maximum(_sums(how, near), 0) * (1 + 2 * error_units(n) * 2.0**-53)
+        bound = error_units(n) * unit * sizes + n * 2.0**-1074 + passed
         if not double:
             bound = bound + _FLUSHED * _flushed(how, data)
         if method == "spectral":
@@ -59,7 +67,7 @@ def error_bound(how: LayerRecipe, data: Data, method: str) -> Array:
         store = _STORES.get(part(request.dtype).name)
         if request.activation.rounds or store is not None:
             results = np.abs(_sums(how, Data(*(None if a is None else _wide(a) for a in data))))
-            results = results + 2 * error_units(n) * 2.0**-53 * sizes
+            results = results + 2 * error_units(n) * 2.0**-53 * sizes + passed
             bound, largest = _activated(request.activation, bound, results, unit)
             if store is not None:
                 share, least, most = store
@@ -74,11 +82,7 @@ def _sums(how: LayerRecipe, data: Data) -> Array:
     request, has_bias = how.request, data.b is not None
     spec = request.spec
     if spec.bias != has_bias:
-        spec = ConvSpec(
-            input_size=spec.input_size, in_channels=spec.in_channels, out_channels=spec.out_channels,
-            kernel_size=spec.kernel_size, stride=spec.stride, padding=spec.padding, dilation=spec.dilation,
-            groups=spec.groups, flip=spec.flip, bias=has_bias,
-        )  # fmt: skip
+        spec = replace(spec, bias=has_bias)
     wide = recipe(
         replace(
             request, spec=spec, dtype=data.x.dtype, weight_dtype=data.w.dtype, activation=Activation(),
@@ -105,8 +109,8 @@ def _of_transforms(how: LayerRecipe, data: Data, double: bool) -> Array:
 
 def _of_weights(how: LayerRecipe, w: Array) -> Array:
     """Σ|w| of each output channel, to be broadcast to the result."""
+    sums: Array = by_output(how.request, absolute(w)).sum(axis=1)
     last = how.request.layout == "channels_last"
-    sums: Array = absolute(w).sum(axis=tuple(range(w.ndim - 1) if last else range(1, w.ndim)))
     return sums if last else sums.reshape(-1, *(1,) * how.request.spec.rank)
 
 

@@ -6,6 +6,7 @@ prepares its weights there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,13 +17,15 @@ from faltung._calls import forgetting
 from faltung._operands import checked_out
 from faltung._tuning import CACHED_CALLS
 
-from . import _describe
+from . import _describe, _transpose_describe
 from ._integers import Data
 from ._operands import bias_of, pair, residual_of
 from ._recipe import recipe
+from ._request import LayerRequest
 
 Array: TypeAlias = NDArray[Any]
 LayerCache: TypeAlias = _core.LayerCache
+Described: TypeAlias = Callable[..., tuple[LayerRequest, int | None]]
 
 
 def cache(limit: int) -> LayerCache:
@@ -31,16 +34,24 @@ def cache(limit: int) -> LayerCache:
 
 
 calls = cache(CACHED_CALLS)
+transposed_calls = cache(CACHED_CALLS)
 
 
-def call(x: Any, w: Any, b: Any, residual: Any, out: Any, options: tuple[Any, ...]) -> Any:
-    """A call that `calls` does not know."""
+def call(
+    x: Any,
+    w: Any,
+    b: Any,
+    residual: Any,
+    out: Any,
+    options: tuple[Any, ...],
+    described: Described = _describe.described,
+    kept: LayerCache = calls,
+) -> Any:
+    """A call that `kept` does not know; `described` makes its request."""
     samples, weights, restore = pair(x, w)
     bias = bias_of("b", b, samples.dtype)
     shape = None if bias is None else bias.shape
-    request, workers = _describe.described(
-        samples.shape, samples.dtype, weights.shape, weights.dtype, shape, options
-    )
+    request, workers = described(samples.shape, samples.dtype, weights.shape, weights.dtype, shape, options)
     how = recipe(request)
     added = residual_of(residual, how.out_shape, how.out_dtype)
     target = None if out is None else checked_out(out, how.out_shape, how.out_dtype)
@@ -50,7 +61,7 @@ def call(x: Any, w: Any, b: Any, residual: Any, out: Any, options: tuple[Any, ..
     if samples is x and weights is w and bias is b and added is residual:
         bound = how.bound(data, out, workers, way, Data())
         if bound is not None and (bias is None or bias.flags.c_contiguous):
-            calls.add(
+            kept.add(
                 x, w, b, residual, out, options, bound.layer, None, None, how.out_shape, how.out_dtype,
                 bound.threads, bound.release,
             )  # fmt: skip
@@ -60,8 +71,10 @@ def call(x: Any, w: Any, b: Any, residual: Any, out: Any, options: tuple[Any, ..
 def forget() -> None:
     """Forget every decision."""
     calls.clear()
+    transposed_calls.clear()
     recipe.cache_clear()
     _describe.forget()
+    _transpose_describe.forget()
 
 
 forgetting.append(forget)

@@ -60,6 +60,11 @@ def seconds(how: LayerRecipe, method: str, compute: str) -> float:
     return call + 2 * how.products / (ceiling(compute) * share) + moved
 
 
+def pair_seconds(first: LayerRecipe, second: LayerRecipe, depthwise: float, pointwise: float) -> float:
+    """Of one pass over two layers that take so long alone: what lies between them stays near."""
+    return depthwise + pointwise
+
+
 def ceiling(compute: str) -> float:
     """Operations a second of multiply-adds on one thread, in the type that computes."""
     return _tuning.LAYER_CEILING[8 if compute == "f64" else 4] * LANES[_core.isa()] / LANES["avx512"]

@@ -109,8 +109,8 @@ def _describe(
         method=method,
         precision=check_precision(precision),
         overflow=overflow,
-        x_zero_point=_zero_points("x_zero_point", x_zero_point, x_type, 1)[0],
-        w_zero_point=_shortest(_zero_points("w_zero_point", w_zero_point, w_type, sizes.out_channels)),
+        x_zero_point=zero_points("x_zero_point", x_zero_point, x_type, 1)[0],
+        w_zero_point=shortest(zero_points("w_zero_point", w_zero_point, w_type, sizes.out_channels)),
     )
     return request, resolve_workers(workers)
 
@@ -122,13 +122,13 @@ class _Sizes:
         first = layout == "channels_first"
         form = "(out, in / groups, *kernel)" if first else "(*kernel, in / groups, out)"
         if len(weights) < 3:
-            message = f"`w` has {_axes(len(weights))}; it must have at least 3, {form}."
+            message = f"`w` has {axes_words(len(weights))}; it must have at least 3, {form}."
             raise FaltungValueError(with_shapes(message, x=shape, w=weights))
         self.rank = len(weights) - 2
         if len(shape) not in (len(weights), len(weights) - 1):
             message = (
-                f"`x` has {_axes(len(shape))} and `w` has {len(weights)}; `x` must have {len(weights)}, or "
-                f"{len(weights) - 1} without a batch axis."
+                f"`x` has {axes_words(len(shape))} and `w` has {len(weights)}; `x` must have {len(weights)}, "
+                f"or {len(weights) - 1} without a batch axis."
             )
             raise FaltungValueError(with_shapes(message, x=shape, w=weights))
         self.batched = len(shape) == len(weights)
@@ -239,7 +239,8 @@ def check_fit(name: str, padding: Pairs, size: Shape, taps: Shape, dilation: Sha
         )
 
 
-def _zero_points(name: str, value: object, dtype: DType, channels: int) -> tuple[int, ...]:
+def zero_points(name: str, value: object, dtype: DType, channels: int) -> tuple[int, ...]:
+    """What stands for 0: one number, or one for each output channel."""
     single = as_int(value)
     entries: list[object] = [single]
     if single is None:
@@ -259,7 +260,8 @@ def _zero_points(name: str, value: object, dtype: DType, channels: int) -> tuple
     return points
 
 
-def _shortest(points: tuple[int, ...]) -> tuple[int, ...]:
+def shortest(points: tuple[int, ...]) -> tuple[int, ...]:
+    """None where all are 0, one where all are equal."""
     if len(set(points)) > 1:
         return points
     return points[:1] if points[0] else ()
@@ -275,5 +277,6 @@ def listed(words: list[Any]) -> str:
     return f"{', '.join(head)} or {last}" if head else last
 
 
-def _axes(count: int) -> str:
+def axes_words(count: int) -> str:
+    """A number of axes in words."""
     return "1 axis" if count == 1 else f"{count} axes"

@@ -34,7 +34,7 @@ class LayerCandidate(NamedTuple):
         """One row of it."""
         return (
             "*" if self.chosen else "", self.method, time_cell(self.seconds), time_cell(self.measured),
-            "-" if self.extra_bytes is None else _bytes(self.extra_bytes), self.promise, self.reason,
+            "-" if self.extra_bytes is None else in_bytes(self.extra_bytes), self.promise, self.reason,
         )  # fmt: skip
 
 
@@ -47,10 +47,12 @@ def explain(how: LayerRecipe, taken: Way, measured: Mapping[str, float] | None) 
             continue
         seconds = measured.get(found.method) if measured else None
         chosen = found.method == taken.method
-        reason = _why(how, measured) if chosen else _why_not(found, taken, measured)
-        extra = _extra(how, found)
+        reason = why(how, measured) if chosen else why_not(found, taken, measured)
+        extra = extra_bytes(how, found)
         rows.append(
-            LayerCandidate(found.method, found.seconds, seconds, extra, _promise(how, found), reason, chosen)
+            LayerCandidate(
+                found.method, found.seconds, seconds, extra, promise_of(how, found), reason, chosen
+            )
         )
     return Explanation(title(how), tuple(rows), _details(how, taken, measured))
 
@@ -58,13 +60,16 @@ def explain(how: LayerRecipe, taken: Way, measured: Mapping[str, float] | None) 
 def title(how: LayerRecipe) -> str:
     """The layer in one line."""
     r, spec = how.request, how.request.spec
-    words = [f"conv {r.dtype} {r.in_shape} with {r.weight_dtype} {r.weight_shape}"]
+    name = "conv_transpose" if spec.transposed else "conv"
+    words = [f"{name} {r.dtype} {r.in_shape} with {r.weight_dtype} {r.weight_shape}"]
     words[0] += f" -> {how.out_dtype} {how.out_shape}"
     if set(spec.stride) != {1}:
         words.append(f"stride {_short(spec.stride)}")
     if any(map(any, spec.padding)):
         words.append(f"padding {spec.padding}")
-        words.append(f"boundary {' '.join(dict.fromkeys(r.boundary))}")
+        words += [] if spec.transposed else [f"boundary {' '.join(dict.fromkeys(r.boundary))}"]
+    if any(spec.output_padding):
+        words.append(f"output padding {spec.output_padding}")
     if set(spec.dilation) != {1}:
         words.append(f"dilation {_short(spec.dilation)}")
     if spec.groups > 1:
@@ -75,7 +80,8 @@ def title(how: LayerRecipe) -> str:
     return ", ".join([*words, r.layout])
 
 
-def _why(how: LayerRecipe, measured: Mapping[str, float] | None) -> str:
+def why(how: LayerRecipe, measured: Mapping[str, float] | None) -> str:
+    """Why a way was taken."""
     if measured:
         return "measured fastest"
     if how.request.method != "auto":
@@ -83,7 +89,8 @@ def _why(how: LayerRecipe, measured: Mapping[str, float] | None) -> str:
     return "fastest that keeps the promise"
 
 
-def _why_not(way: Way, taken: Way, measured: Mapping[str, float] | None) -> str:
+def why_not(way: Way, taken: Way, measured: Mapping[str, float] | None) -> str:
+    """Why a way that can run was not taken."""
     seconds, best = way.seconds, taken.seconds
     if measured and way.method in measured:
         seconds, best = measured[way.method], measured[taken.method]
@@ -91,7 +98,8 @@ def _why_not(way: Way, taken: Way, measured: Mapping[str, float] | None) -> str:
     return f"about {factor:.{0 if factor >= 9.95 else 1}f} times slower" if factor > 1 else "gains too little"
 
 
-def _promise(how: LayerRecipe, way: Way) -> str:
+def promise_of(how: LayerRecipe, way: Way) -> str:
+    """What a way promises, in short."""
     if how.request.exact:
         return "exact"
     if way.method == "spectral":
@@ -100,7 +108,7 @@ def _promise(how: LayerRecipe, way: Way) -> str:
     return "highest"
 
 
-def _extra(how: LayerRecipe, way: Way) -> int:
+def extra_bytes(how: LayerRecipe, way: Way) -> int:
     """Prepared weights, what a call shares, and what one thread needs."""
     told = how.summary(way)
     return told["weight_bytes"] + told["shared_bytes"] + told["scratch_bytes"] if told else 0
@@ -136,7 +144,7 @@ def _details(how: LayerRecipe, taken: Way, measured: Mapping[str, float] | None)
         ("unit of work", f"{told['strip']} output rows, {told['units']} units"),
         ("sums", f"chains of at most {told['chunk']} terms, {parts}"),
         ("input", inputs + outputs),
-        ("weights", f"{_bytes(told['weight_bytes'])} prepared"),
+        ("weights", f"{in_bytes(told['weight_bytes'])} prepared"),
         ("share of the ceiling", shares),
         *details,
     )
@@ -146,5 +154,6 @@ def _short(steps: tuple[int, ...]) -> str:
     return str(steps[0]) if len(set(steps)) == 1 else str(steps)
 
 
-def _bytes(n: int) -> str:
+def in_bytes(n: int) -> str:
+    """A size of memory."""
     return f"{n / 1024:.0f} KiB" if n >= 1024 else f"{n} bytes"

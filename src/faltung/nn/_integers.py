@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from faltung._dtype import DType, integer_range
 from faltung._errors import FaltungOverflowError
-from faltung._geometry import boundary_index
+from faltung._geometry import boundary_index, transposed_index
 from faltung._integers import Exact
+
+from ._operands import by_output
 
 if TYPE_CHECKING:
     from ._recipe import LayerRecipe
@@ -82,10 +84,8 @@ def _weights(how: LayerRecipe, w: Array | None) -> tuple[Array, Array]:
         low, high = integer_range(request.weight_dtype)
         taps = float(how.terms)
         return taps * np.maximum(high - zero, 0), taps * np.minimum(low - zero, 0)
-    out = 0 if request.layout == "channels_first" else w.ndim - 1
-    weights = np.moveaxis(w, out, -1).astype(np.float64) - zero
-    others = tuple(range(w.ndim - 1))
-    return np.maximum(weights, 0).sum(axis=others), np.minimum(weights, 0).sum(axis=others)
+    weights = by_output(request, w).astype(np.float64) - zero[:, None]
+    return np.maximum(weights, 0).sum(axis=1), np.minimum(weights, 0).sum(axis=1)
 
 
 def overflow_error(how: LayerRecipe, data: Data, run_saturated: Any) -> Exception:
@@ -123,25 +123,21 @@ def exact_at(how: LayerRecipe, data: Data, index: tuple[int, ...]) -> int:
     assert data.x is not None and data.w is not None
     x = data.x[index[0]] if request.batched else data.x
     x = x if first else np.moveaxis(x, -1, 0)
-    w = data.w[channel] if first else np.moveaxis(data.w[..., channel], -1, 0)
     group_in, group_out = spec.in_channels // spec.groups, spec.out_channels // spec.groups
+    w = by_output(request, data.w)[channel].reshape(group_in, *spec.kernel_size)
     channels = range(channel // group_out * group_in, (channel // group_out + 1) * group_in)
     points = request.w_zero_point or (0,)
     zero = points[channel if len(points) > 1 else 0]
     total = 0
     for tap in product(*(range(n) for n in spec.kernel_size)):
+        axes = zip(
+            at, tap, spec.input_size, spec.stride, spec.dilation, spec.padding, request.boundary, strict=True
+        )
         where = tuple(
-            boundary_index(o * s + t * d - lo, n, word)
-            for o, s, t, d, (lo, _), n, word in zip(
-                at,
-                spec.stride,
-                tap,
-                spec.dilation,
-                spec.padding,
-                spec.input_size,
-                request.boundary,
-                strict=True,
-            )
+            transposed_index(o, h, n, s, d, lo)
+            if spec.transposed
+            else boundary_index(o * s + h * d - lo, n, word)
+            for o, h, n, s, d, (lo, _), word in axes
         )
         if None in where:
             continue

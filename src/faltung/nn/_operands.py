@@ -12,7 +12,7 @@ from faltung._errors import FaltungTypeError, FaltungValueError, with_shapes
 from faltung._kinds import Restore, to_array
 from faltung._operands import in_type, prepared
 
-from ._request import result_dtype
+from ._request import LayerRequest, result_dtype
 
 Array: TypeAlias = NDArray[Any]
 
@@ -53,6 +53,16 @@ def addend(name: str, value: Any, dtype: DType) -> Array | None:
 def bias_of(name: str, value: Any, x: DType) -> Array | None:
     """The bias of a layer with inputs of a type."""
     return addend(name, value, result_dtype(x.newbyteorder("=")))
+
+
+def by_output(request: LayerRequest, w: Array) -> Array:
+    """The weights as (out, all that meet one output channel)."""
+    spec = request.spec
+    first = w if request.layout == "channels_first" else np.moveaxis(w, (-1, -2), (0, 1))
+    if spec.transposed:
+        inner, outer = spec.in_channels // spec.groups, spec.out_channels // spec.groups
+        first = first.reshape(spec.groups, inner, outer, -1).swapaxes(1, 2)
+    return first.reshape(spec.out_channels, -1)
 
 
 def residual_of(value: Any, shape: tuple[int, ...], dtype: DType) -> Array | None:

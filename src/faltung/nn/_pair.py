@@ -1,146 +1,100 @@
-"""The depthwise separable layer in one pass of the core, where that can do it."""
+"""The depthwise separable layer as one: two recipes, and the pass of the core that runs both.
+
+Both weights of a pass are prepared together, with the bias between: to the core it is a layer.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from functools import cached_property, lru_cache
+from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+from faltung import _tuning
+from faltung._recipe import contiguous
 
-from faltung._calls import forgetting
-from faltung._dtype import DType
-from faltung._errors import FaltungError
-from faltung._recipe import contiguous, raw, steps_whole, touches
-from faltung._tuning import CACHED_CALLS, PAIR_BYTES
+from ._cost import pair_seconds
+from ._recipe import CorePair, recipe
+from ._request import LayerRequest
+from ._ways import Refusal, Way, candidates
 
-from ._describe import described
-from ._recipe import CorePair, LayerRecipe, recipe
-
-Array: TypeAlias = NDArray[Any]
 Strides: TypeAlias = tuple[int, ...]
-Options: TypeAlias = tuple[Any, ...]
+
+FUSED = "fused"
 
 
-class PairData(NamedTuple):
-    """The arrays of a call, as they were given."""
+class PairRecipe:
+    """What `LayerRecipe` is to a layer."""
 
-    x: Any
-    depthwise: Any
-    pointwise: Any
-    mid_bias: Any
-    b: Any
-    residual: Any
-    out: Any
+    def __init__(self, first: LayerRequest, second: LayerRequest) -> None:
+        self.first, self.second = recipe(first), recipe(second)
+        self.layer = lru_cache(maxsize=64)(self._layer)
 
+    @property
+    def asked(self) -> bool:
+        """Whether a method was asked for."""
+        return self.first.request.method != "auto"
 
-class _Place(NamedTuple):
-    shape: Strides
-    strides: Strides
+    @cached_property
+    def way(self) -> Way:
+        """The faster of one pass and two layers; a method that is asked for is that of both layers."""
+        if self.asked:
+            return self.candidates[1]
+        return min((way for way in self.candidates if isinstance(way, Way)), key=lambda way: way.seconds)
 
+    @cached_property
+    def candidates(self) -> tuple[Way | Refusal, Way]:
+        """One pass, and two layers."""
+        one, two = self.first.way, self.second.way
+        return self._fused(), Way(f"{one.method}, {two.method}", two.compute, one.seconds + two.seconds)
 
-class _Bound(NamedTuple):
-    pair: CorePair
-    shape: Strides
-    threads: int
-    release: bool
+    def _fused(self) -> Way | Refusal:
+        if not (self.first.size and self.second.size):
+            return Refusal(FUSED, "has nothing to compute")
+        parts = []
+        for how, method in ((self.first, "depthwise"), (self.second, "gemm")):
+            part = next(way for way in candidates(how) if way.method == method)
+            if isinstance(part, Refusal):
+                return part._replace(method=FUSED)
+            parts.append(part)
+        try:
+            self.usual()
+        except ValueError as error:
+            return Refusal(FUSED, str(error))
+        seconds = pair_seconds(self.first, self.second, parts[0].seconds, parts[1].seconds)
+        return Way(FUSED, self.second.compute, seconds)
 
+    def _layer(
+        self, x: Strides, depthwise: Strides, pointwise: Strides, out: Strides, residual: Strides | None
+    ) -> CorePair:
+        """The pass of the core for arrays with these strides in bytes.
 
-def fused(data: PairData, first: Options, second: Options) -> Array | None:
-    """The result, or None where two calls have to do it, and to say what is wrong.
-
-    `first` and `second` are the options of the two layers, in the order of `described`.
-    """
-    x, depthwise, pointwise, mid_bias, b, residual, out = data
-    if type(x) is not np.ndarray or x.nbytes < PAIR_BYTES or x.dtype.kind not in "fV":
-        return None
-    if not all(_plain(a, x.dtype) for a in data):
-        return None
-    try:
-        hash((first, second))
-    except TypeError:
-        return None
-    bound = _bound(
-        x.dtype, _place(x), _place(depthwise), _place(pointwise), _shape(mid_bias), _shape(b),
-        _maybe(residual), _maybe(out), first, second, (*map(type, first), *map(type, second)),
-    )  # fmt: skip
-    if bound is None:
-        return None
-    y: Array = np.empty(bound.shape, x.dtype) if out is None else out
-    if out is not None and not (out.flags.writeable and steps_whole(out)):
-        return None
-    if out is not None and touches(out, *(a for a in data[:-1] if a is not None)):
-        return None
-    middle, outer, added = (None if a is None else raw(a) for a in (mid_bias, b, residual))
-    bound.pair.call(
-        raw(x), raw(depthwise), raw(pointwise), middle, outer, added, raw(y), bound.threads, bound.release
-    )
-    return y
-
-
-def _plain(array: Any, dtype: DType) -> bool:
-    """Whether the core reads an operand where it is."""
-    return array is None or (
-        type(array) is np.ndarray and array.dtype == dtype and dtype.isnative and steps_whole(array)
-    )
-
-
-def _place(array: Array) -> _Place:
-    return _Place(array.shape, array.strides)
-
-
-def _maybe(array: Array | None) -> _Place | None:
-    return None if array is None else _place(array)
-
-
-def _shape(bias: Array | None) -> Strides | None:
-    """Of a bias, whose elements must stand side by side."""
-    if bias is None:
-        return None
-    return bias.shape if bias.flags.c_contiguous else (-1,)
-
-
-@lru_cache(maxsize=CACHED_CALLS)
-def _bound(
-    dtype: DType,
-    x: _Place,
-    depthwise: _Place,
-    pointwise: _Place,
-    mid_bias: Strides | None,
-    b: Strides | None,
-    residual: _Place | None,
-    out: _Place | None,
-    first: Options,
-    second: Options,
-    _types: tuple[type, ...],
-) -> _Bound | None:
-    """What repeats a call; None where it is not for the core's pair."""
-    try:
-        request, workers = described(x.shape, dtype, depthwise.shape, dtype, mid_bias, first)
-        one = recipe(request)
-        other, _ = described(one.out_shape, dtype, pointwise.shape, dtype, b, second)
-        two = recipe(other)
-        if not (one.size and two.size) or request.method != "auto":
-            return None
-        if (one.way.method, two.way.method) != ("depthwise", "gemm") or one.way.compute != two.way.compute:
-            return None
-        middle = contiguous(one.out_shape, dtype.itemsize)
-        result = out or _Place(two.out_shape, contiguous(two.out_shape, dtype.itemsize))
-        if result.shape != two.out_shape or (residual and residual.shape != two.out_shape):
-            return None
-        layers = (
-            _layer(one, x.strides, depthwise.strides, middle, None),
-            _layer(two, middle, pointwise.strides, result.strides, residual.strides if residual else None),
+        Raises
+        ------
+        ValueError
+            The core has none for them; the message says why.
+        """
+        one, two = self.first, self.second
+        middle = contiguous(one.out_shape, one.out_dtype.itemsize)
+        return CorePair(
+            one.layer(x, depthwise, middle, None, one.compute, "cast", "depthwise"),
+            two.layer(middle, pointwise, out, residual, two.compute, "cast", "gemm"),
         )
-        pair = CorePair(*layers)
-    except (FaltungError, ValueError):
-        return None
-    seconds = one.way.seconds + two.way.seconds
-    return _Bound(pair, two.out_shape, *two.threads(workers, two.way._replace(seconds=seconds)))
+
+    def usual(self, residual: bool = False) -> CorePair:
+        """The pass for C-contiguous arrays."""
+        one, two = self.first.request, self.second.request
+        size = one.dtype.itemsize
+        out = contiguous(two.out_shape, size)
+        return self.layer(
+            contiguous(one.in_shape, size), contiguous(one.weight_shape, size),
+            contiguous(two.weight_shape, size), out, out if residual else None,
+        )  # fmt: skip
+
+    def threads(self, workers: int | None) -> tuple[int, bool]:
+        """As of a layer."""
+        return self.second.threads(workers, self.way)
 
 
-def _layer(how: LayerRecipe, strides: Strides, weights: Strides, out: Strides, over: Strides | None) -> Any:
-    return how.layer(strides, weights, out, over, how.way.compute, "cast", how.way.method)
-
-
-forgetting.append(_bound.cache_clear)
+@lru_cache(maxsize=_tuning.CACHED_CALLS)
+def pair_recipe(first: LayerRequest, second: LayerRequest) -> PairRecipe:
+    """The recipe of a pair, kept."""
+    return PairRecipe(first, second)

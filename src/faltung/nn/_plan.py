@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import index
@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from faltung._dtype import DType, as_dtype
 from faltung._errors import FaltungTypeError, FaltungValueError, with_shapes
 from faltung._explain import Explanation
-from faltung._kinds import to_array
+from faltung._frozen import Frozen
+from faltung._kinds import Restore, to_array
 from faltung._normalize import PaddingLike, PerAxis
 from faltung._operands import checked_out, in_type, prepared
 from faltung._recipe import raw
@@ -24,7 +25,7 @@ from faltung._typing import Boundary
 
 from ._activation import ActivationLike
 from ._bound import error_bound
-from ._calls import LayerCache, cache
+from ._calls import Described, LayerCache, cache
 from ._describe import check_types, described
 from ._explain import explain, title
 from ._integers import Data
@@ -36,7 +37,7 @@ from ._ways import Way, candidates
 
 Array: TypeAlias = NDArray[Any]
 
-_KEPT = 8  # decisions of one plan: strides, with and without residual
+KEPT = 8  # decisions of one plan: strides, with and without residual
 
 
 def plan_conv(
@@ -100,7 +101,33 @@ def plan_conv(
     """
     options = (stride, padding, dilation, groups, boundary, layout, flip, activation, method, precision,
                overflow, x_zero_point, w_zero_point, workers)  # fmt: skip
-    shape = _shape(x_shape)
+    return planned(x_shape, w, b, options, dtype, measure, described)
+
+
+def planned(
+    x_shape: Sequence[int],
+    w: Any,
+    b: Any,
+    options: tuple[Any, ...],
+    dtype: DTypeLike | None,
+    measure: bool,
+    request_of: Described,
+) -> LayerPlan:
+    """The plan of a layer whose request `request_of` makes of its options."""
+    plan = unprepared(x_shape, w, b, dtype, options, request_of)
+    return (fastest(plan) if measure else plan)._ready()
+
+
+def unprepared(
+    x_shape: Sequence[int],
+    w: Any,
+    b: Any,
+    dtype: DTypeLike | None,
+    options: tuple[Any, ...],
+    request_of: Described = described,
+) -> LayerPlan:
+    """The predicted plan of a layer; its weights are prepared when it first runs."""
+    shape = sizes_of(x_shape)
     given, weak, _ = to_array("w", w)
     x_type = given.dtype if dtype is None else as_dtype(dtype)
     if weak:
@@ -108,17 +135,17 @@ def plan_conv(
         given, x_type = in_type(given, wanted), wanted
     check_types(x_type, given.dtype, ("dtype", "w"))
     weights, bias = prepared(given), bias_of("b", b, x_type)
-    request, threads = described(
+    request, threads = request_of(
         shape, x_type, weights.shape, weights.dtype, None if bias is None else bias.shape, options
     )
-    plan = LayerPlan(request, weights, bias, threads)
-    return fastest(plan) if measure and request.method == "auto" else plan
+    return LayerPlan(request, weights, bias, threads)
 
 
-class LayerPlan:
+class LayerPlan(Frozen):
     """How one layer runs, with its weights: frozen, printable, reusable from any number of threads.
 
-    Made by `plan_conv`. Calling a plan runs it on an array of exactly its shape and data type.
+    Made by `plan_conv` and `plan_conv_transpose`. Calling a plan runs it on an array of exactly its shape and
+    data type.
 
     Examples
     --------
@@ -140,6 +167,7 @@ class LayerPlan:
         "_weights",
         "_workers",
     )
+    _another = "`with_weights` or `plan_conv`"
 
     _recipe: LayerRecipe
     _weights: Array
@@ -159,30 +187,28 @@ class LayerPlan:
         workers: int | None,
         measured: Mapping[str, float] | None = None,
     ) -> None:
-        set_once = partial(object.__setattr__, self)
         how = recipe(request)
-        set_once("_recipe", how)
-        set_once("_weights", _frozen(weights))
-        set_once("_bias", None if bias is None else _frozen(bias))
-        set_once("_workers", workers)
-        set_once("_measured", measured)
-        set_once("_way", how.way)
-        set_once("_known", Data(w=self._weights, b=self._bias))
-        set_once("_packed", {})
-        set_once("_calls", cache(_KEPT))
-        usual = how.bound(
-            self._data(np.empty(request.in_shape, request.dtype)), None, workers, how.way, self._known
+        w, b = _frozen(weights), None if bias is None else _frozen(bias)
+        self._set(
+            _recipe=how,
+            _weights=w,
+            _bias=b,
+            _workers=workers,
+            _measured=measured,
+            _way=how.way,
+            _known=Data(w=w, b=b),
+            _packed={},
+            _calls=cache(KEPT),
         )
+
+    def _ready(self) -> LayerPlan:
+        """The plan itself, with weights for C-contiguous arrays; for others the first call prepares them."""
+        how, request = self._recipe, self._recipe.request
+        data = self._data(np.empty(request.in_shape, request.dtype))
+        usual = how.bound(data, None, self._workers, self._way, self._known)
         if usual is not None:
             self._prepared(usual.layer)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(
-            f"a LayerPlan is frozen; `{name}` cannot be set. Make another with `with_weights` or `plan_conv`."
-        )
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"a LayerPlan is frozen; `{name}` cannot be deleted.")
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return LayerPlan, (self._recipe.request, self._weights, self._bias, self._workers, self._measured)
@@ -209,16 +235,8 @@ class LayerPlan:
 
     def _run(self, x: Any, residual: Any, out: Any) -> Any:
         """A call that was not seen before."""
-        how, request = self._recipe, self._recipe.request
-        given, weak, restore = to_array("x", x)
-        samples = in_type(given, request.dtype) if weak else given
-        if samples.dtype != request.dtype:
-            raise FaltungTypeError(
-                f"`x` (of {samples.dtype}) must have exactly the plan's data type, {request.dtype}; convert "
-                f"it with `.astype({request.dtype.name!r})` or make a plan for {samples.dtype}."
-            )
-        samples = prepared(samples)
-        self._check_shape(samples)
+        how = self._recipe
+        samples, restore = self._samples(x)
         added = residual_of(residual, how.out_shape, how.out_dtype)
         target = None if out is None else checked_out(out, how.out_shape, how.out_dtype)
         data = self._data(samples, added)
@@ -233,6 +251,20 @@ class LayerPlan:
                 )  # fmt: skip
         return restore(y) if out is None else out
 
+    def _samples(self, x: Any) -> tuple[Array, Restore]:
+        """The input as the core reads it, and what restores its kind."""
+        dtype = self._recipe.request.dtype
+        given, weak, restore = to_array("x", x)
+        samples = in_type(given, dtype) if weak else given
+        if samples.dtype != dtype:
+            raise FaltungTypeError(
+                f"`x` (of {samples.dtype}) must have exactly the plan's data type, {dtype}; convert it with "
+                f"`.astype({dtype.name!r})` or make a plan for {samples.dtype}."
+            )
+        samples = prepared(samples)
+        self._check_shape(samples)
+        return samples, restore
+
     def _data(self, x: Array, residual: Array | None = None) -> Data:
         return Data(x, self._weights, self._bias, residual)
 
@@ -240,7 +272,7 @@ class LayerPlan:
         """The weights as a layer of the core wants them."""
         found = self._packed.get(layer)
         if found is None:
-            if len(self._packed) >= _KEPT:
+            if len(self._packed) >= KEPT:
                 self._packed.clear()
             found = self._packed[layer] = layer.pack(raw(self._weights), self._workers or 0)
         return found
@@ -336,6 +368,10 @@ class LayerPlan:
         LayerPlan
             A new plan.
         """
+        return self._with(w, b)._ready()
+
+    def _with(self, w: Any, b: Any) -> LayerPlan:
+        """A new plan whose weights are prepared when it first runs."""
         weights = np.asarray(w, self._weights.dtype)
         if weights.shape != self._weights.shape:
             message = "`w` must have exactly the shape of the plan's weights; make another plan."
@@ -355,27 +391,34 @@ class LayerPlan:
 
 
 def fastest(plan: LayerPlan) -> LayerPlan:
-    """The plan by the method that takes the least time on random samples; each runs five times."""
+    """The plan by the method that takes the least time on random samples, where none was asked for."""
     how = plan._recipe
-    if not how.size:
+    if not how.size or how.request.method != "auto":
         return plan
-    x = _random_samples(how.request)
+    x = random_samples(how.request)
     y = np.empty(how.out_shape, how.out_dtype)
     seconds: dict[str, float] = {}
     contestants = [c.method for c in candidates(how) if isinstance(c, Way) and c.method != "reference"]
     for method in contestants or ["reference"]:
         request = replace(how.request, method=method)
         contestant = LayerPlan(request, plan._weights, plan._bias, plan._workers)
-        for _ in range(5):
-            begin = perf_counter()
-            contestant(x, out=y)
-            seconds[method] = min(perf_counter() - begin, seconds.get(method, float("inf")))
+        seconds[method] = least_seconds(partial(contestant, x, out=y))
     best = min(seconds, key=lambda method: seconds[method])
     request = replace(how.request, method=best)
     return LayerPlan(request, plan._weights, plan._bias, plan._workers, seconds)
 
 
-def _random_samples(request: LayerRequest) -> Array:
+def least_seconds(call: Callable[[], object]) -> float:
+    """Of five calls."""
+    least = float("inf")
+    for _ in range(5):
+        begin = perf_counter()
+        call()
+        least = min(least, perf_counter() - begin)
+    return least
+
+
+def random_samples(request: LayerRequest) -> Array:
     """Small numbers in the type of the input."""
     generator = np.random.default_rng(0)
     if request.exact:
@@ -389,7 +432,8 @@ def _frozen(array: Array) -> Array:
     return copy
 
 
-def _shape(shape: object) -> tuple[int, ...]:
+def sizes_of(shape: object) -> tuple[int, ...]:
+    """The argument `x_shape` as sizes."""
     try:
         sizes = tuple(index(n) for n in shape)  # type: ignore[attr-defined]
     except TypeError:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from faltung import _core, _tuning
 from faltung._dtype import CODES, part
 from faltung._errors import FaltungValueError
+from faltung._geometry import meeting_taps
 from faltung._integers import Exact
 from faltung._recipe import contiguous, raw, steps_whole, touches
 from faltung._request import BOUNDARIES
@@ -55,7 +56,10 @@ class LayerRecipe:
         self.out_dtype = request.out_dtype
         self.size = prod(self.out_shape)
         spec = request.spec
-        self.terms = prod(spec.kernel_size) * (spec.in_channels // spec.groups)
+        taps = spec.kernel_size
+        if spec.transposed:
+            taps = tuple(map(meeting_taps, taps, spec.stride, spec.dilation))
+        self.terms = prod(taps) * (spec.in_channels // spec.groups)
         self.layer = lru_cache(maxsize=64)(self._layer)
 
     @cached_property
@@ -73,7 +77,9 @@ class LayerRecipe:
     @property
     def products(self) -> int:
         """Real multiplications of one run."""
-        return self.size * self.terms * (4 if self.request.complex else 1)
+        r, spec = self.request, self.request.spec
+        positions = spec.input_size if spec.transposed else spec.output_size
+        return r.batch * prod(positions) * prod(spec.weight_shape) * (4 if r.complex else 1)
 
     # -- what the core is told -------------------------------------------------------------------------------
 
@@ -94,6 +100,8 @@ class LayerRecipe:
         x, y = self._steps(strides), self._steps(out_strides)
         z = self._steps(residual_strides) if residual_strides is not None else _Steps(0, 0, (0,) * spec.rank)
         w_out, w_in, *_ = weight_strides if first else weight_strides[:-3:-1]
+        if spec.transposed:
+            w_out, w_in = w_in, w_out
         w_taps = weight_strides[2:] if first else weight_strides[:-2]
         sign = -1 if spec.flip else 1
         axes = [
@@ -109,7 +117,7 @@ class LayerRecipe:
             (x.item, x.channel, w_out, w_in, y.item, y.channel, z.item, z.channel),
             (x_type, w_type, y_type, _COMPUTE[compute]), r.complex, _STORE[store], spec.bias,
             residual_strides is not None, r.activation.told, r.x_zero_point, list(r.w_zero_point),
-            offset if spec.flip else 0, METHOD_CODES[method], transform,
+            offset if spec.flip else 0, METHOD_CODES[method], spec.transposed, transform,
         )  # fmt: skip
 
     def _steps(self, strides: Strides) -> _Steps:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Unpack, overload
 
-import numpy as np
 from numpy.typing import NDArray
 
-from faltung._errors import FaltungError, FaltungValueError, with_shapes
+from faltung._errors import FaltungError
 from faltung._normalize import PaddingLike, PerAxis
 from faltung._precision import setting
 from faltung._spec import Layout
@@ -16,7 +15,8 @@ from faltung._typing import Boundary, Foreign, Out
 from ._activation import ActivationLike
 from ._conv import conv
 from ._describe import check_layout
-from ._pair import PairData, fused
+from ._pair_calls import PairData, fused
+from ._separable_words import check_weights, depthwise_words, pointwise_words, shape_of
 from ._typing import Same, SeparableOptions
 
 
@@ -131,7 +131,7 @@ def separable_conv(
     >>> y.shape, float(y[0, 0, 2, 2])
     ((1, 4, 5, 5), 18.0)
     """
-    channels = _check_weights(x, depthwise, pointwise, check_layout(layout))
+    channels = check_weights(shape_of(x), depthwise, pointwise, check_layout(layout))
     sums = setting() if precision is None else precision
     first = (stride, padding, dilation, channels, boundary, layout, flip, mid_activation, method, sums,
              overflow, 0, 0, workers)  # fmt: skip
@@ -146,46 +146,11 @@ def separable_conv(
             precision=precision, overflow=overflow, workers=workers,
         )  # fmt: skip
     except FaltungError as error:
-        raise _renamed(error, w="depthwise", b="mid_bias", activation="mid_activation") from None
+        raise depthwise_words(error) from None
     try:
         return conv(
             middle, pointwise, b, layout=layout, activation=activation, residual=residual, method=method,
             precision=precision, overflow=overflow, out=out, workers=workers,
         )  # fmt: skip
     except FaltungError as error:
-        raise _renamed(error, x="the result of `depthwise`", w="pointwise") from None
-
-
-def _check_weights(x: Any, depthwise: Any, pointwise: Any, layout: Layout) -> int:
-    """Checks the shapes of the two layers against each other; the input channels."""
-    shape, deep, point = (tuple(getattr(a, "shape", None) or np.shape(a)) for a in (x, depthwise, pointwise))
-    shapes = {"x": shape, "depthwise": deep, "pointwise": point}
-    if len(deep) < 3 or len(point) != len(deep) or len(shape) not in (len(deep), len(deep) - 1):
-        message = (
-            "`depthwise` and `pointwise` must have the same number of axes, at least 3, and `x` as many or "
-            "one less."
-        )
-        raise FaltungValueError(with_shapes(message, **shapes))
-    first = layout == "channels_first"
-    channels = shape[len(shape) - len(deep) + 1] if first else shape[-1]
-    inner, middle = (deep[1], deep[0]) if first else deep[-2:]
-    if inner != 1 or channels == 0 or middle % channels:
-        form = f"({channels} m, 1, *kernel)" if first else f"(*kernel, 1, {channels} m)"
-        message = f"`depthwise` must have the shape {form}: a kernel or m of them for each channel of `x`."
-        raise FaltungValueError(with_shapes(message, **shapes))
-    taps, seen = (point[2:], point[1]) if first else (point[:-2], point[-2])
-    if set(taps) != {1} or seen != middle:
-        ones = ", ".join("1" for _ in taps)
-        form = f"(out, {middle}, {ones})" if first else f"({ones}, {middle}, out)"
-        message = f"`pointwise` must have the shape {form}: one tap for each result of `depthwise`."
-        raise FaltungValueError(with_shapes(message, **shapes))
-    return int(channels)
-
-
-def _renamed(error: FaltungError, **names: str) -> FaltungError:
-    """The same error in the words of this function's arguments."""
-    text = str(error)
-    for name, ours in names.items():
-        text = text.replace(f"`{name}`", ours if "`" in ours else f"`{ours}`")
-        text = text.replace(f"({name}: ", f"({ours}: ").replace(f", {name}: ", f", {ours}: ")
-    return type(error)(text)
+        raise pointwise_words(error) from None

@@ -49,6 +49,27 @@ class Options(Geometry, total=False):
     workers: int | None
 
 
+class TransposeOptions(TypedDict, total=False):
+    """What `conv_transpose` takes by keyword, but `out`."""
+
+    stride: PerAxis
+    padding: PaddingLike
+    output_padding: PerAxis
+    output_size: PerAxis | None
+    dilation: PerAxis
+    groups: int
+    layout: Layout
+    flip: bool
+    activation: ActivationLike
+    residual: Any
+    method: str
+    precision: str | None
+    overflow: str
+    x_zero_point: int
+    w_zero_point: ZeroPoints
+    workers: int | None
+
+
 class SeparableOptions(Geometry, total=False):
     """What `separable_conv` takes by keyword, but `out`."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from faltung import _core, _tuning
 from faltung._errors import FaltungValueError
 
+from . import _transpose_cost
 from ._cost import seconds
 from ._transforms import NOT_SPECTRAL, Told, transforms
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ._recipe import LayerRecipe
 
 METHODS = ("gemm", "depthwise", "grouped", "planes", "spectral")
+TRANSPOSED = METHODS[:-1]
 
 
 class Way(NamedTuple):
@@ -66,7 +68,8 @@ def fastest_sums(how: LayerRecipe) -> Way:
 
 def candidates(how: LayerRecipe) -> tuple[Way | Refusal, ...]:
     """What every method would be."""
-    return *(_candidate(how, method) for method in METHODS), reference(how)
+    methods = TRANSPOSED if how.request.spec.transposed else METHODS
+    return *(_candidate(how, method) for method in methods), reference(how)
 
 
 def reference(how: LayerRecipe) -> Way:
@@ -101,7 +104,8 @@ def _direct(how: LayerRecipe, method: str) -> Way | Refusal:
         except ValueError as error:
             reason = reason or str(error)
         else:
-            return Way(method, compute, seconds(how, method, compute))
+            predicted = _transpose_cost.seconds if how.request.spec.transposed else seconds
+            return Way(method, compute, predicted(how, method, compute))
     return Refusal(method, reason)
 
 

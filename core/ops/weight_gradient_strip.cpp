@@ -1,0 +1,247 @@
+#include "core/ops/weight_gradient_strip.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <type_traits>
+
+namespace faltung {
+namespace {
+
+constexpr int64_t kStripBytes = 384 << 10;
+
+template <class T>
+constexpr DType own_type() {
+  return std::is_same_v<T, float> ? DType::f32 : DType::f64;
+}
+
+// Lines of `Bytes` bytes; a fixed size needs no call.
+template <int Bytes>
+void copy_lines(const char* from, int64_t step, char* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * Bytes, from + i * step, Bytes);
+}
+
+// Rows of x that exist at all, of outer axes and items.
+int64_t count_sources(const LayerProblem& p) {
+  int64_t n = std::max<int64_t>(p.batch, 1);
+  for (size_t a = 0; a + 1 < p.axes.size(); ++a) n *= p.axes[a].in;
+  return n;
+}
+
+}  // namespace
+
+template <class T>
+GradientStrip<T>::GradientStrip(const GradientPlan& plan, const ConvertTable<T>& convert,
+                                const TurnTable<T>& turn, DenseArena& arena)
+    : plan_(plan), convert_(convert), turn_(turn) {
+  const int64_t positions = plan.pieces > 1 ? plan.piece : plan.columns;
+  row_elements_ = plan.row_pixels(positions) * plan.block_in;
+  most_new_ = plan.chunk_segments() * plan.outer_taps;
+  sources_ = count_sources(plan.p) * plan.pieces;
+  capacity_ = std::max(most_new_, std::min(sources_, kStripBytes / (row_elements_ * plan.item)));
+  strip_ = arena.take<T>(capacity_ * row_elements_);
+  zeros_ = arena.take<T>(row_elements_);
+  g_ = arena.take<T>(plan.chunk_terms() * plan.width(plan.block_out));
+  planes_ = arena.take<T>(std::max(plan.row_pixels(positions), positions) *
+                          std::max(plan.block_in, plan.block_out));
+  table_ = arena.take<const T*>(most_new_);
+  slot_ = arena.take<int32_t>(sources_);
+  held_ = arena.take<int64_t>(capacity_);
+}
+
+template <class T>
+void GradientStrip<T>::select(const GradientBlock& block, const char* x, const char* g) {
+  const LayerProblem& p = plan_.p;
+  const int64_t parts = p.parts();
+  block_ = block;
+  in_ = x + (block.group * p.group_in() + block.in / parts) * p.in_channel_step;
+  given_ = g + (block.group * p.group_out() + block.out / parts) * p.out_channel_step;
+  pixel_step_ = block.ins;
+  std::fill(zeros_, zeros_ + row_elements_, T(0));
+  std::fill(g_, g_ + plan_.chunk_terms() * plan_.width(plan_.block_out), T(0));
+  std::fill(slot_, slot_ + sources_, -1);
+  used_ = 0;
+}
+
+template <class T>
+void GradientStrip<T>::forget() {
+  for (int64_t i = 0; i < used_; ++i) slot_[held_[i]] = -1;
+  used_ = 0;
+}
+
+template <class T>
+int64_t GradientStrip<T>::source(int64_t line, int64_t tap) const {
+  const LayerProblem& p = plan_.p;
+  int64_t flat = 0, step = 1;
+  for (size_t a = p.axes.size() - 1; a-- > 0;) {
+    const LayerAxis& axis = p.axes[a];
+    const int64_t i = boundary_index(
+        line % axis.out * axis.stride + tap % axis.taps * axis.dilation - axis.pad, axis.in, axis.boundary);
+    if (i < 0) return -1;
+    flat += i * step;
+    step *= axis.in;
+    line /= axis.out;
+    tap /= axis.taps;
+  }
+  return flat + line * step;
+}
+
+template <class T>
+const T* GradientStrip<T>::row(int64_t source, int64_t piece, int64_t positions) {
+  if (source < 0) return zeros_;
+  int32_t& slot = slot_[source * plan_.pieces + piece];
+  if (slot < 0) {
+    const LayerProblem& p = plan_.p;
+    const LayerAxis& columns = p.axes.back();
+    slot = int32_t(used_);
+    held_[used_++] = source * plan_.pieces + piece;
+    const char* from = in_;
+    for (size_t a = p.axes.size() - 1; a-- > 0;) {
+      from += source % p.axes[a].in * p.axes[a].in_step;
+      source /= p.axes[a].in;
+    }
+    from += source * p.in_batch_step;
+    pack_row(from, piece * plan_.piece * columns.stride - columns.pad, plan_.row_pixels(positions),
+             strip_ + slot * row_elements_);
+  }
+  return strip_ + slot * row_elements_;
+}
+
+template <class T>
+void GradientStrip<T>::load(int64_t chunk) {
+  const LayerProblem& p = plan_.p;
+  if (used_ + most_new_ > capacity_) forget();
+  const int64_t piece = plan_.pieces > 1 ? chunk % plan_.pieces : 0;
+  const int64_t first = plan_.pieces > 1 ? chunk / plan_.pieces : chunk * plan_.chunk_lines;
+  depth_ = plan_.pieces > 1 ? std::min(plan_.piece, plan_.columns - piece * plan_.piece) : plan_.columns;
+  segments_ = plan_.pieces > 1 ? 1 : std::min(plan_.chunk_lines, plan_.lines - first);
+  for (int64_t tap = 0; tap < plan_.outer_taps; ++tap)
+    for (int64_t s = 0; s < segments_; ++s)
+      table_[tap * plan_.chunk_segments() + s] = row(source(first + s, tap), piece, depth_);
+  // g, in runs of lines that lie behind each other.
+  const LayerAxis& columns = p.axes.back();
+  const auto place = [&](int64_t line) {
+    const char* at = given_ + piece * plan_.piece * columns.out_step;
+    for (size_t a = p.axes.size() - 1; a-- > 0;) {
+      at += line % p.axes[a].out * p.axes[a].out_step;
+      line /= p.axes[a].out;
+    }
+    return at + line * p.out_batch_step;
+  };
+  for (int64_t s = 0; s < segments_;) {
+    const char* from = place(first + s);
+    int64_t n = 1;
+    while (s + n < segments_ && place(first + s + n) == from + n * depth_ * columns.out_step) ++n;
+    const int64_t panel = int64_t(plan_.tile_vectors) * plan_.lanes, parts = p.parts();
+    for (int64_t o = 0; o < block_.outs; o += panel) {
+      const int64_t channels = std::min(panel, block_.outs - o), width = plan_.width(channels);
+      load_panel(from + o / parts * p.out_channel_step, n * depth_, channels, width,
+                 g_ + o * plan_.chunk_terms() + s * depth_ * width);
+    }
+    s += n;
+  }
+}
+
+// `first` is the place of the first pixel on the axis of columns.
+template <class T>
+void GradientStrip<T>::pack_row(const char* from, int64_t first, int64_t pixels, T* to) {
+  const LayerAxis& columns = plan_.p.axes.back();
+  const int64_t step = plan_.pixel_stride;
+  const int64_t begin = std::clamp<int64_t>(first >= 0 ? 0 : (-first + step - 1) / step, 0, pixels);
+  const int64_t end =
+      std::clamp<int64_t>(first >= columns.in ? 0 : (columns.in - first + step - 1) / step, begin, pixels);
+  if (begin < end)
+    load_pixels(from + (first + begin * step) * columns.in_step, end - begin, to + begin * pixel_step_);
+  fill_outside(from, first, 0, begin, to);
+  fill_outside(from, first, end, pixels, to);
+}
+
+template <class T>
+void GradientStrip<T>::load_pixels(const char* from, int64_t pixels, T* to) {
+  const LayerProblem& p = plan_.p;
+  const int64_t channels = block_.ins, item = kItemSize[int(p.in)], step_of_channel = p.in_channel_step;
+  const int64_t step = p.axes.back().in_step * plan_.pixel_stride, parts = p.parts();
+  const bool own = p.in == own_type<T>() && step % item == 0 && step_of_channel % item == 0;
+  const bool contiguous = step_of_channel == item * parts || channels == parts;
+  const auto load = convert_.load[int(p.in)];
+  if (own && contiguous && step == channels * item) {
+    std::memcpy(to, from, size_t(pixels * channels) * sizeof(T));
+  } else if (own && contiguous) {
+    for (int64_t j = 0; j < pixels; ++j)
+      std::memcpy(to + j * channels, from + j * step, size_t(channels) * sizeof(T));
+  } else if (own && parts == 1 && channels <= 4) {
+    const T* samples = reinterpret_cast<const T*>(from);
+    for (int64_t j = 0; j < pixels; ++j)
+      for (int64_t c = 0; c < channels; ++c)
+        to[j * channels + c] = samples[j * (step / item) + c * (step_of_channel / item)];
+  } else if (own && parts == 1 && std::abs(step) <= std::abs(step_of_channel)) {
+    turn_.turn(reinterpret_cast<const T*>(from), step_of_channel / item, step / item, to, channels, channels,
+               pixels);
+  } else if (parts == 1 && std::abs(step) <= std::abs(step_of_channel)) {
+    for (int64_t c = 0; c < channels; ++c)
+      load(from + c * step_of_channel, {pixels, 1, step, item}, planes_ + c * pixels);
+    turn_.turn(planes_, pixels, 1, to, channels, channels, pixels);
+  } else {
+    for (int64_t j = 0; j < pixels; ++j)
+      load(from + j * step, {channels / parts, parts, step_of_channel, item}, to + j * channels);
+  }
+}
+
+// Pixels [begin, end) of a row, all beyond the input.
+template <class T>
+void GradientStrip<T>::fill_outside(const char* from, int64_t first, int64_t begin, int64_t end, T* row) {
+  const LayerAxis& columns = plan_.p.axes.back();
+  for (int64_t j = begin; j < end; ++j) {
+    T* to = row + j * pixel_step_;
+    const int64_t i = boundary_index(first + j * plan_.pixel_stride, columns.in, columns.boundary);
+    if (i < 0)
+      std::fill(to, to + pixel_step_, T(0));
+    else
+      load_pixels(from + i * columns.in_step, 1, to);
+  }
+}
+
+// Columns from `channels` to `width` stay 0.
+template <class T>
+void GradientStrip<T>::load_panel(const char* from, int64_t terms, int64_t channels, int64_t width, T* to) {
+  const LayerProblem& p = plan_.p;
+  const int64_t item = kItemSize[int(p.out)], step = p.axes.back().out_step, parts = p.parts();
+  const int64_t step_of_channel = p.out_channel_step;
+  const bool own = p.out == own_type<T>() && step % item == 0 && step_of_channel % item == 0;
+  const bool contiguous = step_of_channel == item * parts || channels == parts;
+  const auto load = convert_.load[int(p.out)];
+  if (own && contiguous) {
+    char* bytes = reinterpret_cast<char*>(to);
+    switch (channels == width ? channels * item : 0) {
+      case 64:
+        return copy_lines<64>(from, step, bytes, terms);
+      case 128:
+        return copy_lines<128>(from, step, bytes, terms);
+      case 192:
+        return copy_lines<192>(from, step, bytes, terms);
+      case 256:
+        return copy_lines<256>(from, step, bytes, terms);
+      default:
+        for (int64_t j = 0; j < terms; ++j)
+          std::memcpy(to + j * width, from + j * step, size_t(channels) * sizeof(T));
+    }
+  } else if (own && parts == 1 && std::abs(step) <= std::abs(step_of_channel)) {
+    turn_.turn(reinterpret_cast<const T*>(from), step_of_channel / item, step / item, to, width, channels,
+               terms);
+  } else if (parts == 1 && std::abs(step) <= std::abs(step_of_channel)) {
+    for (int64_t j = 0; j < terms; j += depth_) {  // a line at a time
+      const int64_t n = std::min(depth_, terms - j);
+      for (int64_t c = 0; c < channels; ++c)
+        load(from + j * step + c * step_of_channel, {n, 1, step, item}, planes_ + c * n);
+      turn_.turn(planes_, n, 1, to + j * width, width, channels, n);
+    }
+  } else {
+    for (int64_t j = 0; j < terms; ++j)
+      load(from + j * step, {channels / parts, parts, step_of_channel, item}, to + j * width);
+  }
+}
+
+template class GradientStrip<float>;
+template class GradientStrip<double>;
+
+}  // namespace faltung
