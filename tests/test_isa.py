@@ -13,7 +13,7 @@ import pytest
 import faltung._core
 
 AVAILABLE = faltung._core.available_isas()
-KNOWN = ["baseline", "avx2", "avx512"]
+KNOWN = ["baseline", "avx2", "avx512", "amx"]
 TESTS = Path(__file__).resolve().parent
 
 CHECKED = """

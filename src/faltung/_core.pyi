@@ -139,6 +139,7 @@ class Layer:
         method: int,
         transposed: bool,
         spectral: tuple[Sequence[int], bool, bool, bool] = ([], False, False, False),
+        products: int = 6,
     ) -> None: ...
     def pack(self, weights: NDArray[Any], threads: int) -> PackedWeights: ...
     def run(

@@ -285,7 +285,8 @@ class LayerPlan(Frozen):
 
     @property
     def method(self) -> str:
-        """The method that runs: "gemm", "depthwise", "grouped", "planes", "spectral" or "reference"."""
+        """The method that runs: "gemm", "depthwise", "grouped", "planes", "matrix", "spectral" or
+        "reference"."""
         return self._way.method
 
     @property
