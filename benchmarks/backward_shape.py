@@ -70,8 +70,12 @@ class Work(Shape):
 
     @property
     def call_bytes(self) -> int:
-        """Bytes of packed weights or partial sums, which the call of a function makes anew."""
-        return 0 if self.of == "transposed" else self.weight_bytes
+        """Bytes that a function's call makes anew: packed weights or partial sums.
+
+        A block's also its results, which have no ``out=``, and the sums that it saves for the way back.
+        """
+        more = self.output_bytes + self.y_bytes if self.of == "block" else 0
+        return 0 if self.of == "transposed" else self.weight_bytes + more
 
     @property
     def output_padding(self) -> tuple[int, ...]:

@@ -29,7 +29,8 @@ using Function = std::tuple<int, double, double>;
 using Blocks = std::tuple<std::vector<int64_t>, bool, bool, bool>;  // block, folded, local, keep
 enum LayerMethod { kReference, kGemm, kDepthwise, kGrouped, kPlanes, kSpectral, kMatrix };
 
-std::unique_ptr<Layer> plan_by(LayerMethod method, const LayerProblem& p, const Blocks& spectral, int products) {
+std::unique_ptr<Layer> plan_by(LayerMethod method, const LayerProblem& p, const Blocks& spectral,
+                               int products) {
   switch (method) {
     case kReference:
       return plan_layer_reference(p);
@@ -74,8 +75,14 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
   p.activation = Activation(name), p.lo = lo, p.hi = hi;
   p.in_zero = in_zero;
   p.weight_zero = weight_zero;
-  const auto by_method = [&](const LayerProblem& one) { return plan_by(LayerMethod(method), one, spectral, products); };
-  std::unique_ptr<Layer> plan = transposed ? plan_transposed(p, by_method, selected_isa()) : by_method(p);
+  const auto by_method = [&](const LayerProblem& one) {
+    return plan_by(LayerMethod(method), one, spectral, products);
+  };
+  const TransposedWay way = method == kReference                   ? TransposedWay::apart
+                            : method == kGemm || method == kMatrix ? TransposedWay::together
+                                                                   : TransposedWay::woven;
+  std::unique_ptr<Layer> plan =
+      transposed ? plan_transposed(p, by_method, way, selected_isa()) : by_method(p);
   new (self) PyLayer{std::move(p), std::move(plan), weight_offset};
 }
 
@@ -140,7 +147,8 @@ void bind_layer(nb::module_& m) {
       .def("__init__", &construct, nb::arg("sizes"), nb::arg("axes"), nb::arg("steps"), nb::arg("types"),
            nb::arg("complex_numbers"), nb::arg("store"), nb::arg("bias"), nb::arg("residual"),
            nb::arg("activation"), nb::arg("in_zero"), nb::arg("weight_zero"), nb::arg("weight_offset"),
-           nb::arg("method"), nb::arg("transposed"), nb::arg("spectral") = Blocks{{}, false, false, false}, nb::arg("products") = 6)
+           nb::arg("method"), nb::arg("transposed"), nb::arg("spectral") = Blocks{{}, false, false, false},
+           nb::arg("products") = 6)
       .def("pack", &pack, nb::arg("weights"), nb::arg("threads"))
       .def("run", &run, nb::arg("x"), nb::arg("packed"), nb::arg("bias").none(), nb::arg("residual").none(),
            nb::arg("out"), nb::arg("threads"), nb::arg("release"))

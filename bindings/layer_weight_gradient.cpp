@@ -19,7 +19,7 @@ using AxisTuple =
     std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int, int64_t, int64_t, int64_t>;
 using Sizes = std::tuple<int64_t, int64_t, int64_t, int64_t>;
 using Steps = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>;
-enum GradientMethod { kGemm };
+enum GradientMethod { kGemm, kDepthwise };
 
 struct PyWeightGradient {
   std::unique_ptr<WeightGradient> plan;
@@ -42,6 +42,9 @@ void construct(PyWeightGradient* self, const Sizes& sizes, const std::vector<Axi
   switch (GradientMethod(method)) {
     case kGemm:
       plan = plan_weight_gradient_gemm(p, selected_isa());
+      break;
+    case kDepthwise:
+      plan = plan_weight_gradient_depthwise(p, selected_isa());
       break;
     default:
       throw std::invalid_argument("unknown method");

@@ -12,7 +12,7 @@ from grids import BFLOAT16, COMPLEX, INTEGERS, cover, draw
 from nn_tools import ACTIVATIONS, BYTES, KINDS, LAYOUTS, VIEWS, Shape, turned
 from nn_transposed import METHODS, by_every_method, check, layer, oracle, planned, residual_for, runs_by
 
-SIZES = {1: (17,), 2: (6, 7), 3: (4, 3, 5), 4: (2, 2, 1, 2)}
+SIZES = {1: (17,), 2: (6, 7), 3: (4, 3, 5), 4: (2, 3, 2, 2)}
 TAPS = {1: (5,), 2: (3, 4), 3: (2, 3, 3), 4: (2, 1, 3, 2)}
 DTYPES = ("float32", "float64", "float16", BFLOAT16, "complex64", "complex128", "int8", "int32")
 PADDINGS = (0, 1, "per axis", "pairs", "valid", "same", "same_lower", "full")

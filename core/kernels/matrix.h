@@ -21,11 +21,11 @@ struct MatrixArgs {
   const char* b;                // [step][part][16 columns][pairs of terms][column][2]
   int64_t rows;                 // that are stored
   float* c;
-  int64_t ldc;          // elements between rows
-  bool add;             // to what stands in c, the sums of earlier steps
-  const float* bias;    // one for each column, or null
+  int64_t ldc;            // elements between rows
+  bool add;               // to what stands in c, the sums of earlier steps
+  const float* bias;      // one for each column, or null
   const float* residual;  // at ldc, or null
-  bool clip;            // x < lo ? lo : x > hi ? hi : x: NaN stays
+  bool clip;              // x < lo ? lo : x > hi ? hi : x: NaN stays
   float lo, hi;
 };
 

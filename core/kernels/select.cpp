@@ -110,6 +110,22 @@ template <>
 const GroupedTable<double>& grouped_table<double>(Isa isa) {
   FALTUNG_PICK(grouped_f64)
 }
+template <>
+const GradientTable<float>& gradient_table<float>(Isa isa) {
+  FALTUNG_PICK(gradient_f32)
+}
+template <>
+const GradientTable<double>& gradient_table<double>(Isa isa) {
+  FALTUNG_PICK(gradient_f64)
+}
+template <>
+const GroupedLanesTable<float>& grouped_lanes_table<float>(Isa isa) {
+  FALTUNG_PICK(grouped_lanes_f32)
+}
+template <>
+const GroupedLanesTable<double>& grouped_lanes_table<double>(Isa isa) {
+  FALTUNG_PICK(grouped_lanes_f64)
+}
 
 const MatrixTable& matrix_table(Isa isa) {
 #ifdef FALTUNG_HAVE_AMX

@@ -7,7 +7,9 @@
 #include "core/kernels/depthwise.h"
 #include "core/kernels/epilogue.h"
 #include "core/kernels/gemm.h"
+#include "core/kernels/gradient.h"
 #include "core/kernels/grouped.h"
+#include "core/kernels/grouped_lanes.h"
 #include "core/kernels/matrix.h"
 #include "core/kernels/separable.h"
 #include "core/kernels/spectral.h"
@@ -36,6 +38,10 @@ template <class T>
 const GemmTable<T>& gemm_table(Isa isa);
 template <class T>
 const GroupedTable<T>& grouped_table(Isa isa);
+template <class T>
+const GradientTable<T>& gradient_table(Isa isa);
+template <class T>
+const GroupedLanesTable<T>& grouped_lanes_table(Isa isa);
 // Throws std::invalid_argument where the instruction set has no matrix unit.
 const MatrixTable& matrix_table(Isa isa);
 

@@ -9,6 +9,7 @@
 
 #include "core/base/float_env.h"
 #include "core/base/lease.h"
+#include "core/ops/grouped_lanes.h"
 #include "core/ops/grouped_pack.h"
 #include "core/ops/grouped_repair.h"
 #include "core/ops/grouped_store.h"
@@ -222,6 +223,12 @@ class GroupedLayer final : public Layer {
   LayerSummary summary_;
 };
 
+template <class T>
+std::unique_ptr<Layer> plan(const LayerProblem& problem, Isa isa) {
+  if (fits_lanes<T>(problem, isa)) return plan_grouped_lanes<T>(with_rows(problem), isa);
+  return std::make_unique<GroupedLayer<T>>(problem, isa);
+}
+
 }  // namespace
 
 std::unique_ptr<Layer> plan_grouped(const LayerProblem& problem, Isa isa) {
@@ -229,9 +236,8 @@ std::unique_ptr<Layer> plan_grouped(const LayerProblem& problem, Isa isa) {
   if (problem.compute != Compute::f32 && problem.compute != Compute::f64)
     throw std::invalid_argument("needs sums in float32 or float64");
   // Integers keep their bias and residual exactly in float64 only.
-  if (problem.compute == Compute::f64 || is_integer(problem.in))
-    return std::make_unique<GroupedLayer<double>>(problem, isa);
-  return std::make_unique<GroupedLayer<float>>(problem, isa);
+  if (problem.compute == Compute::f64 || is_integer(problem.in)) return plan<double>(problem, isa);
+  return plan<float>(problem, isa);
 }
 
 }  // namespace faltung

@@ -7,7 +7,7 @@
 namespace faltung {
 namespace {
 
-constexpr int64_t kTerms = 32;               // of a step
+constexpr int64_t kTerms = 32;  // of a step
 constexpr int64_t kTileRows = 16;
 constexpr int64_t kStripBytes = 1280 << 10;  // of a near cache of 2 MB, beside weights and sums
 constexpr int64_t kBandPositions = 1024;     // whose sums are under way at once
@@ -60,8 +60,9 @@ void measure(MatrixPlan& m, int64_t rows) {
   const bool two = m.has_rows();
   const LayerAxis* axis = two ? &m.d.p.axes[m.d.p.axes.size() - 2] : nullptr;
   m.phase_rows = two ? places(*axis, rows) : 1;
-  m.phase_pixels = m.sorted_columns ? places(columns, m.d.columns)
-                                    : (m.d.columns - 1) * columns.stride + (columns.taps - 1) * columns.dilation + 1;
+  m.phase_pixels = m.sorted_columns
+                       ? places(columns, m.d.columns)
+                       : (m.d.columns - 1) * columns.stride + (columns.taps - 1) * columns.dilation + 1;
   m.sheet = int64_t(m.row_phases.size() * m.column_phases.size()) * m.phase_rows * m.phase_pixels * m.pixel;
 }
 
@@ -129,11 +130,10 @@ void list_steps(MatrixPlan& m) {
       const int64_t at = h * rows.dilation, pixel = w * columns.dilation;
       const int64_t phase = index_of(m.row_phases, at % rows.stride) * int64_t(m.column_phases.size()) +
                             (m.sorted_columns ? index_of(m.column_phases, pixel % stride) : 0);
-      const int64_t place =
-          (phase * m.phase_rows + at / rows.stride) * m.phase_pixels + pixel / stride;
+      const int64_t place = (phase * m.phase_rows + at / rows.stride) * m.phase_pixels + pixel / stride;
       for (int64_t t = 0; t < depth; t += kTerms)
-        m.steps.push_back({(place * m.pixel + t) * int64_t(sizeof(uint16_t)), (h * columns.taps + w) * channels + t,
-                           std::min(kTerms, depth - t)});
+        m.steps.push_back({(place * m.pixel + t) * int64_t(sizeof(uint16_t)),
+                           (h * columns.taps + w) * channels + t, std::min(kTerms, depth - t)});
     }
 }
 
@@ -154,7 +154,8 @@ int64_t MatrixPlan::most_positions() const {
 
 MatrixPlan schedule_matrix(const LayerProblem& problem, int products) {
   demand(problem.compute == Compute::f32, "the matrix unit computes in float32");
-  demand(is_float(problem.in) && is_float(problem.weight) && is_float(problem.out), "needs floating-point numbers");
+  demand(is_float(problem.in) && is_float(problem.weight) && is_float(problem.out),
+         "needs floating-point numbers");
   demand(!problem.complex_numbers, "complex numbers are not taken");
   demand(problem.terms() > 0, "a sum has no terms");
   MatrixPlan m{};
@@ -172,11 +173,13 @@ MatrixPlan schedule_matrix(const LayerProblem& problem, int products) {
   d.packs = true;
   d.tile_rows = 2 * kTileRows;
   d.tile_vectors = 2;
-  d.out = std::abs(d.p.axes.back().out_step) < std::abs(d.p.out_channel_step) ? DenseOut::planes : DenseOut::positions;
+  d.out = std::abs(d.p.axes.back().out_step) < std::abs(d.p.out_channel_step) ? DenseOut::planes
+                                                                              : DenseOut::positions;
   const int64_t vectors = up(d.out_channels, d.lanes);
   for (int64_t v = 0; v < vectors; v += d.tile_vectors) {
     const int64_t width = std::min<int64_t>(d.tile_vectors, vectors - v), first = v * d.lanes;
-    d.panels.push_back({first, std::min(width * d.lanes, d.out_channels - first), int(width), first * d.terms});
+    d.panels.push_back(
+        {first, std::min(width * d.lanes, d.out_channels - first), int(width), first * d.terms});
   }
   d.group_weights = vectors * d.lanes * d.terms;
   const LayerAxis& columns = d.p.axes.back();

@@ -25,10 +25,10 @@ struct MatrixPlan {
   bool sorted_columns;
   std::vector<int64_t> row_phases, column_phases;
   int64_t phase_rows, phase_pixels;
-  bool flows;          // positions count on from row to row
-  int64_t sheet;       // elements
-  int64_t sheets;      // of the largest box
-  int64_t strip;       // elements of a part
+  bool flows;      // positions count on from row to row
+  int64_t sheet;   // elements
+  int64_t sheets;  // of the largest box
+  int64_t strip;   // elements of a part
 
   // Steps of the taps of the last two axes: bytes from a sheet to the terms, and the weights' first term and count.
   struct Step {
@@ -40,8 +40,8 @@ struct MatrixPlan {
 
   bool has_rows() const { return d.p.axes.size() > 1; }
   int64_t total_steps() const { return outer_taps * int64_t(steps.size()); }
-  int64_t row_step() const;  // bytes between neighbouring positions
-  int64_t line_step() const;  // between output rows
+  int64_t row_step() const;        // bytes between neighbouring positions
+  int64_t line_step() const;       // between output rows
   int64_t most_positions() const;  // of a sheet
 };
 

@@ -143,17 +143,19 @@ void MatrixLayer::run_band(int64_t panel, const char* weights, const char* const
     if (!taps[t]) continue;
     for (int64_t s = 0; s < steps; s += args.steps) {
       args.steps = std::min(plan_.chunk_steps, steps - s);
-      run_chunk(taps[t], s, weights + (t * steps + s) * step_bytes, first, t == last_tap && s + args.steps == steps);
+      run_chunk(taps[t], s, weights + (t * steps + s) * step_bytes, first,
+                t == last_tap && s + args.steps == steps);
       first = false;
     }
   }
 }
 
 // All outputs of a sheet, whose first line is `line` of the box.
-void MatrixLayer::run_sheet(const DenseBox& box, int64_t item, const int64_t* at, int64_t line, const char* weights,
-                            Workspace& w) const {
+void MatrixLayer::run_sheet(const DenseBox& box, int64_t item, const int64_t* at, int64_t line,
+                            const char* weights, Workspace& w) const {
   const size_t axes = plan_.d.p.axes.size();
-  const int64_t rows = axes > 1 ? box.size[axes - 1] : 1, pitch = plan_.flows ? plan_.phase_pixels : box.columns;
+  const int64_t rows = axes > 1 ? box.size[axes - 1] : 1,
+                pitch = plan_.flows ? plan_.phase_pixels : box.columns;
   const int64_t total = plan_.flows ? (rows - 1) * pitch + box.columns : rows * box.columns;
   for (int64_t t = 0; t < plan_.outer_taps; ++t) w.taps[t] = w.strip.sheet(item, at, t);
   // Positions of the sheet: row r has [r * pitch, r * pitch + columns).
@@ -177,7 +179,8 @@ void MatrixLayer::run_sheet(const DenseBox& box, int64_t item, const int64_t* at
   }
 }
 
-bool MatrixLayer::run_unit(const DenseBox& box, const LayerArrays& arrays, const char* weights, Workspace& w) const {
+bool MatrixLayer::run_unit(const DenseBox& box, const LayerArrays& arrays, const char* weights,
+                           Workspace& w) const {
   if (!w.strip.select(box, static_cast<const char*>(arrays.in))) return false;
   w.store.select(box, arrays);
   weights += box.group * MatrixWeights::group_bytes(plan_);

@@ -37,10 +37,10 @@ class MatrixLayer final : public Layer {
   const TurnTable<float>& turn_;
   const EpilogueTable<float>& epilogue_;
   MatrixPlan plan_;
-  DenseGrid alone_;  // for one thread
-  std::vector<int64_t> offsets_;  // of the steps
+  DenseGrid alone_;                    // for one thread
+  std::vector<int64_t> offsets_;       // of the steps
   const MatrixKernel* kernels_[2][2];  // by row tiles and column tiles, less one
-  std::unique_ptr<Layer> fallback_;  // on weights that stand as [group][channel][term]
+  std::unique_ptr<Layer> fallback_;    // on weights that stand as [group][channel][term]
   LayerSummary summary_;
 };
 

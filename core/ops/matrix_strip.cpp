@@ -12,18 +12,20 @@ constexpr int64_t kPieceBytes = 24 << 10;  // of a first cache of 48 KB
 
 }  // namespace
 
-MatrixStrip::MatrixStrip(const MatrixPlan& plan, const MatrixTable& matrix, const ConvertTable<float>& convert,
-                         const TurnTable<float>& turn, DenseArena& arena)
+MatrixStrip::MatrixStrip(const MatrixPlan& plan, const MatrixTable& matrix,
+                         const ConvertTable<float>& convert, const TurnTable<float>& turn, DenseArena& arena)
     : plan_(plan), matrix_(matrix), convert_(convert), turn_(turn), rows_(plan.d, arena) {
   const int64_t beyond = kTileRows * plan.row_step() + kTerms;
   strip_ = arena.take<uint16_t>(plan.strip * plan.parts + beyond);
-  piece_ = std::min(plan.phase_pixels, std::max<int64_t>(16, kPieceBytes / (plan.pixel * int64_t(sizeof(float))) / 16 * 16));
+  piece_ = std::min(plan.phase_pixels,
+                    std::max<int64_t>(16, kPieceBytes / (plan.pixel * int64_t(sizeof(float))) / 16 * 16));
   line_ = arena.take<float>(piece_ * plan.pixel);
   planes_ = arena.take<float>(piece_ * plan.d.in_channels);
 }
 
 void MatrixStrip::clear(uint16_t* to, int64_t elements) {
-  for (int p = 0; p < plan_.parts; ++p) std::memset(to + p * plan_.strip, 0, size_t(elements) * sizeof(uint16_t));
+  for (int p = 0; p < plan_.parts; ++p)
+    std::memset(to + p * plan_.strip, 0, size_t(elements) * sizeof(uint16_t));
 }
 
 bool MatrixStrip::select(const DenseBox& box, const char* in) {
@@ -87,7 +89,8 @@ bool MatrixStrip::fill_line(const char* from, int64_t first, int64_t step, int64
   bool fine = true;
   const auto split = [&](const char* source, int64_t at, int64_t count) {
     load_pixels(source, step, count, line_);
-    fine = !matrix_.split(line_, count * plan_.pixel, plan_.parts, to + at * plan_.pixel, plan_.strip) && fine;
+    fine =
+        !matrix_.split(line_, count * plan_.pixel, plan_.parts, to + at * plan_.pixel, plan_.strip) && fine;
   };
   for (int64_t j = begin; j < end; j += piece_)  // what is turned is still near when it is split
     split(from + (first + j * step) * columns.in_step, j, std::min(piece_, end - j));
@@ -116,7 +119,8 @@ void MatrixStrip::load_pixels(const char* from, int64_t every, int64_t pixels, f
       for (int64_t j = 0; j < pixels; ++j) load(from + j * step, {channels, 1, item, item}, to + j * pixel);
     }
   } else if (own && step == item) {
-    turn_.turn(reinterpret_cast<const float*>(from), p.in_channel_step / item, 1, to, pixel, channels, pixels);
+    turn_.turn(reinterpret_cast<const float*>(from), p.in_channel_step / item, 1, to, pixel, channels,
+               pixels);
   } else {
     for (int64_t c = 0; c < channels; ++c)
       load(from + c * p.in_channel_step, {pixels, 1, step, item}, planes_ + c * pixels);

@@ -62,8 +62,8 @@ bool pack_matrix(const MatrixPlan& plan, const MatrixTable& matrix, const Conver
           block = few;
         }
         for (int v = 0; v < panel.vectors; ++v)
-          special |= matrix.split_tile(block + v * kChannels, width, plan.parts, reinterpret_cast<uint16_t*>(to) + v * kTile,
-                                       panel.vectors * kTile);
+          special |= matrix.split_tile(block + v * kChannels, width, plan.parts,
+                                       reinterpret_cast<uint16_t*>(to) + v * kTile, panel.vectors * kTile);
         to += step;
       }
     if (special) fine = false;
@@ -71,7 +71,8 @@ bool pack_matrix(const MatrixPlan& plan, const MatrixTable& matrix, const Conver
   return fine;
 }
 
-void order_weights(const LayerProblem& p, const ConvertTable<float>& convert, const void* weights, float* ordered) {
+void order_weights(const LayerProblem& p, const ConvertTable<float>& convert, const void* weights,
+                   float* ordered) {
   const int64_t taps = p.taps(), item = kItemSize[int(p.weight)];
   for (int64_t channel = 0; channel < p.out_channels; ++channel)
     for (int64_t tap = 0; tap < taps; ++tap, ordered += p.group_in()) {
@@ -80,8 +81,8 @@ void order_weights(const LayerProblem& p, const ConvertTable<float>& convert, co
         at += rest % p.axes[a].taps * p.axes[a].weight_step;
         rest /= p.axes[a].taps;
       }
-      convert.load[int(p.weight)](static_cast<const char*>(weights) + at, {p.group_in(), 1, p.weight_in_step, item},
-                                  ordered);
+      convert.load[int(p.weight)](static_cast<const char*>(weights) + at,
+                                  {p.group_in(), 1, p.weight_in_step, item}, ordered);
     }
 }
 
@@ -90,7 +91,8 @@ void unpack_matrix(const MatrixPlan& plan, const char* packed, float* weights) {
   for (int64_t group = 0; group < plan.d.p.groups; ++group)
     for (size_t n = 0; n < plan.d.panels.size(); ++n) {
       const DensePanel& panel = plan.d.panels[n];
-      const char* from = packed + group * MatrixWeights::group_bytes(plan) + MatrixWeights::panel_begin(plan, int64_t(n));
+      const char* from =
+          packed + group * MatrixWeights::group_bytes(plan) + MatrixWeights::panel_begin(plan, int64_t(n));
       float* lines = weights + (group * plan.d.out_channels + panel.channel) * plan.d.terms;
       for (int64_t tap = 0; tap < plan.outer_taps; ++tap)
         for (const MatrixPlan::Step& s : plan.steps) {

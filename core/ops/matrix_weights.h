@@ -13,7 +13,8 @@ struct MatrixWeights {
   static constexpr int64_t kHeader = 64;  // bytes before the weights: whether they are tiles
 
   explicit MatrixWeights(const void* packed)
-      : tiles(*static_cast<const int64_t*>(packed) != 0), values(static_cast<const char*>(packed) + kHeader) {}
+      : tiles(*static_cast<const int64_t*>(packed) != 0),
+        values(static_cast<const char*>(packed) + kHeader) {}
 
   bool tiles;
   const char* values;
@@ -28,7 +29,8 @@ bool pack_matrix(const MatrixPlan& plan, const MatrixTable& matrix, const Conver
                  const TurnTable<float>& turn, const void* weights, char* packed, int threads);
 
 // Weights of any type and place as [channel][term] in float32.
-void order_weights(const LayerProblem& problem, const ConvertTable<float>& convert, const void* weights, float* ordered);
+void order_weights(const LayerProblem& problem, const ConvertTable<float>& convert, const void* weights,
+                   float* ordered);
 
 // The weights that tiles stand for, as [group][channel][term].
 void unpack_matrix(const MatrixPlan& plan, const char* packed, float* weights);

@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "core/base/lease.h"
+#include "core/kernels/select.h"
 #include "core/ops/transposed_fill.h"
 #include "core/ops/transposed_parts.h"
+#include "core/ops/transposed_woven.h"
 
 namespace faltung {
 namespace {
@@ -80,8 +82,17 @@ class TransposedLayer final : public Layer {
 
 }  // namespace
 
-std::unique_ptr<Layer> plan_transposed(const LayerProblem& problem, const PlanLayer& plan, Isa isa) {
-  return std::make_unique<TransposedLayer>(problem, plan, isa);
+std::unique_ptr<Layer> plan_transposed(const LayerProblem& p, const PlanLayer& plan, TransposedWay way,
+                                       Isa isa) {
+  // Woven layers compute numbers that are cropped, which must not be reported.
+  if (way != TransposedWay::apart && p.store != Store::check && p.outputs() > 0) {
+    const int64_t lanes = p.compute == Compute::f64 ? gemm_table<double>(isa).kernels[0].lanes
+                                                    : gemm_table<float>(isa).kernels[0].lanes;
+    TransposedCut cut = cut_transposed(p, way == TransposedWay::together, lanes);
+    if (!cut.combos.empty() && needs_weaving(p, cut))
+      return std::make_unique<WovenLayer>(p, std::move(cut), plan, isa);
+  }
+  return std::make_unique<TransposedLayer>(p, plan, isa);
 }
 
 }  // namespace faltung

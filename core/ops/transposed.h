@@ -19,6 +19,13 @@ namespace faltung {
 // Plans a layer that is not transposed; throws std::invalid_argument with the reason where it cannot.
 using PlanLayer = std::function<std::unique_ptr<Layer>(const LayerProblem&)>;
 
-std::unique_ptr<Layer> plan_transposed(const LayerProblem& problem, const PlanLayer& plan, Isa isa);
+enum class TransposedWay {
+  apart,     // residues write to their outputs
+  woven,     // lines are woven from them where they would interleave
+  together,  // and several are computed by one layer where that is cheaper
+};
+
+std::unique_ptr<Layer> plan_transposed(const LayerProblem& problem, const PlanLayer& plan, TransposedWay way,
+                                       Isa isa);
 
 }  // namespace faltung

@@ -20,7 +20,8 @@ bool make_part(const LayerProblem& whole, const std::vector<const TransposedPhas
   for (size_t a = 0; a < rank; ++a) {
     const LayerAxis& axis = whole.axes[a];
     const TransposedPhase& phase = *phases[a];
-    const PhaseInput in = phase_input(phase, axis.in);
+    const PhaseInput in =
+        set_input({{}, 1, 0, 0, phase.taps, 1, phase.dilation, phase.pad}, axis.in, 0, phase.outs);
     if (in.size == 0) return false;
     p.axes[a] = {in.size,
                  phase.outs,

@@ -28,5 +28,7 @@ class WeightGradient {
 // A product of matrices over pixels, for float, half and complex types. Throws std::invalid_argument with the reason for
 // what it cannot take.
 std::unique_ptr<WeightGradient> plan_weight_gradient_gemm(const LayerProblem& problem, Isa isa);
+// Depthwise layers, channels in vectors, for float and half types. Throws as above.
+std::unique_ptr<WeightGradient> plan_weight_gradient_depthwise(const LayerProblem& problem, Isa isa);
 
 }  // namespace faltung

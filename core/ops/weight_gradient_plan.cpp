@@ -15,6 +15,7 @@ constexpr int64_t kBlockBytes = 384 << 10;  // of sums, in a near cache of 2 MB 
 constexpr int64_t kLeastBlock = 96 << 10;   // smaller blocks read x and g too often
 constexpr int64_t kPartBytes = 2 << 20;     // partial sums of a call
 constexpr int64_t kUnits = 8;               // that threads should find
+constexpr int kLaneVectors = 2;             // of a pixel whose channels stand side by side
 constexpr int64_t kFolded = 28;             // channels from which on a tap fills its tiles alone
 
 void demand(bool condition, const char* reason) {
@@ -74,17 +75,20 @@ int64_t GradientPlan::row_pixels(int64_t positions) const {
   return (positions - 1) * a.stride + (a.taps - 1) * a.dilation + 1;
 }
 
+namespace {
+
+// What both methods share.
 template <class T>
-GradientPlan schedule_gradient(const LayerProblem& problem, const GemmTable<T>& table) {
-  const bool single = std::is_same_v<T, float>;
+GradientPlan begin(const LayerProblem& problem, int lanes) {
   demand(!is_integer(problem.in) && !is_integer(problem.out), "integers are summed exactly by other methods");
-  demand(problem.compute == (single ? Compute::f32 : Compute::f64), "computes in another type");
+  demand(problem.compute == (std::is_same_v<T, float> ? Compute::f32 : Compute::f64),
+         "computes in another type");
   demand(problem.in == problem.out && problem.in == problem.weight, "arrays have one type");
   demand(!problem.axes.empty(), "there is no spatial axis");
   GradientPlan s{};
   s.p = problem;
   s.item = int64_t(sizeof(T));
-  s.lanes = table.kernels[0].lanes;
+  s.lanes = lanes;
   s.in_channels = problem.group_in() * problem.parts();
   s.out_channels = problem.group_out() * problem.parts();
   const LayerAxis& columns = problem.axes.back();
@@ -97,16 +101,51 @@ GradientPlan schedule_gradient(const LayerProblem& problem, const GemmTable<T>& 
   }
   s.columns = columns.out;
   s.pixel_stride = columns.taps == 1 ? columns.stride : 1;
-  s.folded = s.taps > 1 && columns.dilation == 1 && s.in_channels < kFolded;
+  cut_terms(s);
+  return s;
+}
+
+}  // namespace
+
+template <class T>
+GradientPlan schedule_gradient(const LayerProblem& problem, const GemmTable<T>& table) {
+  GradientPlan s = begin<T>(problem, table.kernels[0].lanes);
+  s.folded = s.taps > 1 && problem.axes.back().dilation == 1 && s.in_channels < kFolded;
   const int64_t rows = s.in_channels * (s.folded ? s.taps : 1);
   const DenseTile tile = choose_tile(table, rows, 1, s.out_channels);
   s.tile_rows = tile.rows, s.tile_vectors = tile.vectors;
-  cut_terms(s);
   cut_channels(s);
+  return s;
+}
+
+template <class T>
+GradientPlan schedule_lanes(const LayerProblem& problem, int lanes) {
+  demand(problem.groups == problem.in_channels, "needs one group a channel");
+  demand(!problem.complex_numbers, "complex numbers are no lanes");
+  const int64_t copies = problem.group_out();
+  LayerProblem p = problem;
+  p.groups = 1;
+  p.out_channels = p.in_channels;
+  p.out_channel_step *= copies;
+  p.weight_out_step *= copies;
+  GradientPlan s = begin<T>(p, lanes);
+  s.whole_vectors = true;
+  const bool side_by_side = p.in_channel_step == kItemSize[int(p.in)];
+  s.tile_rows = 1;
+  s.tile_vectors = side_by_side ? kLaneVectors : 1;
+  s.block_in = s.block_out = std::min<int64_t>(s.in_channels, int64_t(s.tile_vectors) * lanes);
+  s.in_blocks = (s.in_channels + s.block_in - 1) / s.block_in;
+  s.out_blocks = copies;
+  // On shapes alone, where blocks depend on the layout.
+  const int64_t vectors = (s.in_channels + lanes - 1) / lanes * copies;
+  s.parts = 1;
+  while (s.parts * vectors < kUnits && 4 * s.parts <= s.chunks) s.parts *= 2;
   return s;
 }
 
 template GradientPlan schedule_gradient<float>(const LayerProblem&, const GemmTable<float>&);
 template GradientPlan schedule_gradient<double>(const LayerProblem&, const GemmTable<double>&);
+template GradientPlan schedule_lanes<float>(const LayerProblem&, int);
+template GradientPlan schedule_lanes<double>(const LayerProblem&, int);
 
 }  // namespace faltung

@@ -25,6 +25,7 @@ struct GradientPlan {
   int64_t pieces, piece, chunk_lines, chunks;
   int64_t parts;         // of the chunks, that are summed apart
   int64_t pixel_stride;  // input samples between neighbouring pixels of a packed row
+  bool whole_vectors;    // pixels are padded to vectors of channels
   bool folded;           // taps of a kernel row and their channels stand side by side: one run of rows
   int tile_rows, tile_vectors;
   int64_t block_in, block_out;  // real channels of a block, at most
@@ -42,5 +43,10 @@ constexpr int64_t kGradientRun = 64;  // chunks that are added one by one
 // Throws std::invalid_argument with the reason where the method cannot take the problem.
 template <class T>
 GradientPlan schedule_gradient(const LayerProblem& problem, const GemmTable<T>& table);
+
+// Depthwise layers, channels in vectors: the plan of one of the output channels that see an input channel, as a layer whose
+// every channel has one of its own.
+template <class T>
+GradientPlan schedule_lanes(const LayerProblem& problem, int lanes);
 
 }  // namespace faltung

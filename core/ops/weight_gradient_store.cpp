@@ -21,14 +21,19 @@ int64_t tap_place(const LayerProblem& p, int64_t tap) {
   return at;
 }
 
-// Channels of the input are slow, taps fast and in one piece, as in channels first.
-bool taps_last(const LayerProblem& p) {
+// Taps in one piece.
+bool taps_together(const LayerProblem& p) {
   int64_t step = kItemSize[int(p.weight)];
   for (size_t a = p.axes.size(); a-- > 0;) {
     if (p.axes[a].taps > 1 && p.axes[a].weight_step != step) return false;
     step *= p.axes[a].taps;
   }
-  return p.weight_in_step == step;
+  return true;
+}
+
+// Channels of the input behind them, as in channels first.
+bool taps_last(const LayerProblem& p) {
+  return taps_together(p) && p.weight_in_step == p.taps() * kItemSize[int(p.weight)];
 }
 
 // One number by the definition, in chunks of the same length.
@@ -148,8 +153,10 @@ template <class T>
 void repair_gradient(const GradientPlan& plan, const ConvertTable<T>& convert, const GradientBlock& block,
                      const T* sums, const WeightGradientArrays& arrays) {
   const LayerProblem& p = plan.p;
-  const GradientRows rows = gradient_rows(plan, block);
-  const int64_t parts = p.parts(), item = kItemSize[int(p.weight)];
+  const bool lanes = plan.whole_vectors;  // [tap][channels]
+  const GradientRows rows =
+      lanes ? GradientRows{0, plan.width(block.outs), plan.width(block.outs)} : gradient_rows(plan, block);
+  const int64_t parts = p.parts(), ins = lanes ? 1 : block.ins / parts;
   int64_t taps[DenseBox::kMostAxes];
   for (int64_t tap = 0; tap < plan.outer_taps * plan.taps; ++tap) {
     for (int64_t rest = tap, a = int64_t(p.axes.size()); a-- > 0;) {
@@ -157,9 +164,9 @@ void repair_gradient(const GradientPlan& plan, const ConvertTable<T>& convert, c
       rest /= p.axes[size_t(a)].taps;
     }
     if (!reaches_outside(p, taps)) continue;
-    for (int64_t c = 0; c < block.ins / parts; ++c) {
+    for (int64_t c = 0; c < ins; ++c) {
       const T* row = sums + tap * rows.tap + c * parts * rows.channel;
-      T zero = 0;  // NaN where the row has one
+      T zero = 0;  // NaN where the row has a number that is not finite
       for (int64_t k = 0; k < parts; ++k)
         for (int64_t o = 0; o < block.outs; ++o) zero += (row + k * rows.channel)[o] * 0;
       if (zero == 0) continue;
@@ -168,23 +175,42 @@ void repair_gradient(const GradientPlan& plan, const ConvertTable<T>& convert, c
         for (int64_t k = 0; k < parts; ++k)
           for (int64_t l = 0; l < parts; ++l) alone += (row + k * rows.channel)[o * parts + l] * 0;
         if (alone == 0) continue;
-        const int64_t in = block.in / parts + c, out = block.group * p.group_out() + block.out / parts + o;
+        const int64_t out = block.group * p.group_out() + block.out / parts + o;
+        const int64_t in = lanes ? out : block.in / parts + c;  // of dw; x's are those of all groups
         const char* x =
             static_cast<const char*>(arrays.x) + (block.group * p.group_in() + in) * p.in_channel_step;
         const char* g = static_cast<const char*>(arrays.g) + out * p.out_channel_step;
         T total[2];
         Definition<T>{p, convert, x, g, taps}.sum(total);
-        char* to = static_cast<char*>(arrays.dw) + out * p.weight_out_step + in * p.weight_in_step +
-                   tap_place(p, tap);
-        convert.store[int(p.weight)](total, to, {1, parts, 0, item}, p.store);
+        char* to = static_cast<char*>(arrays.dw) + out * p.weight_out_step + tap_place(p, tap) +
+                   (lanes ? 0 : in * p.weight_in_step);
+        convert.store[int(p.weight)](total, to, {1, parts, 0, kItemSize[int(p.weight)]}, p.store);
       }
     }
   }
 }
 
+template <class T>
+void store_lanes(const GradientPlan& plan, const ConvertTable<T>& convert, const TurnTable<T>& turn,
+                 const GradientBlock& block, const T* sums, char* dw) {
+  const LayerProblem& p = plan.p;
+  const int64_t width = plan.width(block.outs), taps = plan.outer_taps * plan.taps;
+  const int64_t item = kItemSize[int(p.weight)];
+  char* to = dw + block.out * p.weight_out_step;
+  if (p.weight == own_type<T>() && taps_together(p) && p.weight_out_step % item == 0) {
+    turn.turn(sums, width, 1, reinterpret_cast<T*>(to), p.weight_out_step / item, taps, block.outs);
+    return;
+  }
+  for (int64_t tap = 0; tap < taps; ++tap)
+    convert.store[int(p.weight)](sums + tap * width, to + tap_place(p, tap),
+                                 {block.outs, 1, p.weight_out_step, item}, p.store);
+}
+
 #define FALTUNG_INSTANCES(T)                                                                          \
   template void store_gradient<T>(const GradientPlan&, const ConvertTable<T>&, const TurnTable<T>&,   \
                                   const GradientBlock&, const T*, T*, char*);                         \
+  template void store_lanes<T>(const GradientPlan&, const ConvertTable<T>&, const TurnTable<T>&,      \
+                               const GradientBlock&, const T*, char*);                                \
   template void repair_gradient<T>(const GradientPlan&, const ConvertTable<T>&, const GradientBlock&, \
                                    const T*, const WeightGradientArrays&);
 FALTUNG_INSTANCES(float)

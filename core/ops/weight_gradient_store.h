@@ -22,6 +22,11 @@ template <class T>
 void store_gradient(const GradientPlan& plan, const ConvertTable<T>& convert, const TurnTable<T>& turn,
                     const GradientBlock& block, const T* sums, T* line, char* dw);
 
+// The same for channels in vectors: sums [tap][channels].
+template <class T>
+void store_lanes(const GradientPlan& plan, const ConvertTable<T>& convert, const TurnTable<T>& turn,
+                 const GradientBlock& block, const T* sums, char* dw);
+
 // Computes again, term by term, what is NaN in a block and met zeros that stand for absent terms.
 template <class T>
 void repair_gradient(const GradientPlan& plan, const ConvertTable<T>& convert, const GradientBlock& block,

@@ -35,7 +35,8 @@ GradientStrip<T>::GradientStrip(const GradientPlan& plan, const ConvertTable<T>&
                                 const TurnTable<T>& turn, DenseArena& arena)
     : plan_(plan), convert_(convert), turn_(turn) {
   const int64_t positions = plan.pieces > 1 ? plan.piece : plan.columns;
-  row_elements_ = plan.row_pixels(positions) * plan.block_in;
+  row_elements_ =
+      plan.row_pixels(positions) * (plan.whole_vectors ? plan.width(plan.block_in) : plan.block_in);
   most_new_ = plan.chunk_segments() * plan.outer_taps;
   sources_ = count_sources(plan.p) * plan.pieces;
   capacity_ = std::max(most_new_, std::min(sources_, kStripBytes / (row_elements_ * plan.item)));
@@ -45,6 +46,7 @@ GradientStrip<T>::GradientStrip(const GradientPlan& plan, const ConvertTable<T>&
   planes_ = arena.take<T>(std::max(plan.row_pixels(positions), positions) *
                           std::max(plan.block_in, plan.block_out));
   table_ = arena.take<const T*>(most_new_);
+  given_table_ = arena.take<const T*>(plan.chunk_segments());
   slot_ = arena.take<int32_t>(sources_);
   held_ = arena.take<int64_t>(capacity_);
 }
@@ -56,7 +58,7 @@ void GradientStrip<T>::select(const GradientBlock& block, const char* x, const c
   block_ = block;
   in_ = x + (block.group * p.group_in() + block.in / parts) * p.in_channel_step;
   given_ = g + (block.group * p.group_out() + block.out / parts) * p.out_channel_step;
-  pixel_step_ = block.ins;
+  pixel_step_ = plan_.whole_vectors ? plan_.width(block.ins) : block.ins;
   std::fill(zeros_, zeros_ + row_elements_, T(0));
   std::fill(g_, g_ + plan_.chunk_terms() * plan_.width(plan_.block_out), T(0));
   std::fill(slot_, slot_ + sources_, -1);
@@ -118,6 +120,7 @@ void GradientStrip<T>::load(int64_t chunk) {
   for (int64_t tap = 0; tap < plan_.outer_taps; ++tap)
     for (int64_t s = 0; s < segments_; ++s)
       table_[tap * plan_.chunk_segments() + s] = row(source(first + s, tap), piece, depth_);
+  for (int64_t s = 0; s < segments_; ++s) given_table_[s] = g_ + s * depth_ * plan_.width(block_.outs);
   // g, in runs of lines that lie behind each other.
   const LayerAxis& columns = p.axes.back();
   const auto place = [&](int64_t line) {
@@ -164,26 +167,26 @@ void GradientStrip<T>::load_pixels(const char* from, int64_t pixels, T* to) {
   const bool own = p.in == own_type<T>() && step % item == 0 && step_of_channel % item == 0;
   const bool contiguous = step_of_channel == item * parts || channels == parts;
   const auto load = convert_.load[int(p.in)];
-  if (own && contiguous && step == channels * item) {
+  if (own && contiguous && step == channels * item && pixel_step_ == channels) {
     std::memcpy(to, from, size_t(pixels * channels) * sizeof(T));
   } else if (own && contiguous) {
     for (int64_t j = 0; j < pixels; ++j)
-      std::memcpy(to + j * channels, from + j * step, size_t(channels) * sizeof(T));
+      std::memcpy(to + j * pixel_step_, from + j * step, size_t(channels) * sizeof(T));
   } else if (own && parts == 1 && channels <= 4) {
     const T* samples = reinterpret_cast<const T*>(from);
     for (int64_t j = 0; j < pixels; ++j)
       for (int64_t c = 0; c < channels; ++c)
-        to[j * channels + c] = samples[j * (step / item) + c * (step_of_channel / item)];
+        to[j * pixel_step_ + c] = samples[j * (step / item) + c * (step_of_channel / item)];
   } else if (own && parts == 1 && std::abs(step) <= std::abs(step_of_channel)) {
-    turn_.turn(reinterpret_cast<const T*>(from), step_of_channel / item, step / item, to, channels, channels,
-               pixels);
+    turn_.turn(reinterpret_cast<const T*>(from), step_of_channel / item, step / item, to, pixel_step_,
+               channels, pixels);
   } else if (parts == 1 && std::abs(step) <= std::abs(step_of_channel)) {
     for (int64_t c = 0; c < channels; ++c)
       load(from + c * step_of_channel, {pixels, 1, step, item}, planes_ + c * pixels);
-    turn_.turn(planes_, pixels, 1, to, channels, channels, pixels);
+    turn_.turn(planes_, pixels, 1, to, pixel_step_, channels, pixels);
   } else {
     for (int64_t j = 0; j < pixels; ++j)
-      load(from + j * step, {channels / parts, parts, step_of_channel, item}, to + j * channels);
+      load(from + j * step, {channels / parts, parts, step_of_channel, item}, to + j * pixel_step_);
   }
 }
 

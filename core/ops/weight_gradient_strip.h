@@ -11,6 +11,7 @@ namespace faltung {
 // Channels of a block: real numbers of a group.
 struct GradientBlock {
   int64_t group, in, ins, out, outs;
+  int64_t copy = 0;  // of several output channels that see one input channel
 };
 
 template <class T>
@@ -30,6 +31,8 @@ class GradientStrip {
   int64_t pixel_step() const { return pixel_step_; }
   // For every segment where its row of x begins under a tap of the outer axes.
   const T* const* rows(int64_t tap) const { return table_ + tap * plan_.chunk_segments(); }
+  // For every segment where its g begins, where one panel holds the block.
+  const T* const* gradients() const { return given_table_; }
   // g of the vectors from `vector` on, [term][vectors of the panel].
   const T* panel(int64_t vector) const { return g_ + vector * plan_.lanes * plan_.chunk_terms(); }
 
@@ -51,6 +54,7 @@ class GradientStrip {
   const char *x_ = nullptr, *in_ = nullptr, *given_ = nullptr;
   T *strip_, *zeros_, *g_, *planes_;
   const T** table_;
+  const T** given_table_;
   int32_t* slot_;  // of every row and piece of x, -1 for none
   int64_t* held_;  // what the slots hold
 };

@@ -39,6 +39,10 @@ void choose_channels(Random& random, const LayerOptions& o, LayerProblem& p) {
     p.groups = p.in_channels = channel_count(random, most);
     const std::int64_t multiplier = random.one_in(2) ? 1 : random.between(1, o.most_multiplier);
     p.out_channels = p.groups * std::min(multiplier, std::max<std::int64_t>(1, most / p.groups));
+  } else if (o.square_groups) {
+    p.groups = random.between(2, 20);
+    const std::int64_t each = std::min(random.of<std::int64_t>({2, 4, 8, 16, 32}), most / p.groups);
+    p.in_channels = p.out_channels = p.groups * std::max<std::int64_t>(each, 1);
   } else {
     p.groups = random.between(2, std::clamp<std::int64_t>(most / 2, 2, 12));
     const std::int64_t each = std::max<std::int64_t>(2, most / p.groups);

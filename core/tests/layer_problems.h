@@ -28,6 +28,7 @@ struct LayerOptions {
   LayerGroups groups = LayerGroups::any;
   std::int64_t most_channels = 80;   // of all groups together, on either side
   std::int64_t most_multiplier = 5;  // output channels a group, where groups are `each`
+  bool square_groups = false;        // `several` have as many outputs as inputs, a power of two
   std::int64_t most_size = 300;      // samples along an axis
   std::int64_t most_taps = 9;        // along an axis; kernels may be larger than the input
   std::int64_t most_stride = 4, most_dilation = 5;

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "core/ops/grouped_lanes_plan.h"
 #include "core/ops/grouped_run.h"
+#include "core/reference/number.h"
 #include "core/tests/check.h"
 #include "core/tests/layer_check.h"
 #include "core/tests/random.h"
@@ -23,6 +25,25 @@ void check_random(const LayerOptions& options, std::uint64_t first, int count) {
     for (const Isa isa : available_isas()) check_layer(c, *plan_grouped(c.problem, isa));
   }
   CHECK(checked > count / 3);
+}
+
+bool in_lanes(const LayerProblem& p, Isa isa) {
+  if (p.compute == Compute::f64 || is_integer(p.in)) return fits_lanes<double>(p, isa);
+  return fits_lanes<float>(p, isa);
+}
+
+// Those with channels in lanes, of which each instruction set must meet some.
+void check_lanes(const LayerOptions& options, std::uint64_t first, int count) {
+  for (const Isa isa : available_isas()) {
+    int checked = 0;
+    for (int i = 0; i < count; ++i) {
+      const LayerCase c = random_layer(options, first + static_cast<std::uint64_t>(i));
+      if (!taken(c.problem) || !in_lanes(c.problem, isa)) continue;
+      ++checked;
+      check_layer(c, *plan_grouped(c.problem, isa));
+    }
+    CHECK(checked > count / 12);
+  }
 }
 
 }  // namespace
@@ -67,6 +88,43 @@ FALTUNG_TEST(grouped_layers_are_the_same_in_strips) {
                 .types = {DType::f32},
                 .complex_numbers = false},
                40000, repeated(25));
+}
+
+FALTUNG_TEST(grouped_layers_with_channels_in_lanes) {
+  check_lanes({.most_rank = 2,
+               .groups = LayerGroups::several,
+               .most_channels = 128,
+               .square_groups = true,
+               .most_size = 60,
+               .most_taps = 7,
+               .types = {DType::f32, DType::f64},
+               .complex_numbers = false},
+              60000, repeated(120));
+}
+FALTUNG_TEST(grouped_layers_in_lanes_of_plain_arrays) {
+  check_lanes({.most_rank = 2,
+               .groups = LayerGroups::several,
+               .most_channels = 200,
+               .square_groups = true,
+               .most_size = 3000,
+               .most_taps = 3,
+               .most_products = 1000000,
+               .types = {DType::f32},
+               .complex_numbers = false,
+               .boundaries = false,
+               .views = false},
+              70000, repeated(40));
+}
+FALTUNG_TEST(grouped_layers_in_lanes_of_samples_that_are_not_finite) {
+  check_lanes({.most_rank = 2,
+               .groups = LayerGroups::several,
+               .most_channels = 128,
+               .square_groups = true,
+               .most_size = 30,
+               .types = {DType::f32, DType::f64},
+               .complex_numbers = false,
+               .not_finite = true},
+              80000, repeated(80));
 }
 
 FALTUNG_TEST(grouped_layers_refuse_what_they_cannot_sum) {

@@ -58,14 +58,24 @@ FALTUNG_TEST(matrix_layers_that_are_not_finite) {
 }
 
 FALTUNG_TEST(matrix_layers_of_many_terms) {
-  check_cases({.groups = LayerGroups::one, .most_channels = 700, .most_size = 12, .most_products = 600000,
-               .types = {DType::f32}, .complex_numbers = false},
+  check_cases({.groups = LayerGroups::one,
+               .most_channels = 700,
+               .most_size = 12,
+               .most_products = 600000,
+               .types = {DType::f32},
+               .complex_numbers = false},
               100, 4000);
 }
 
 FALTUNG_TEST(matrix_layers_of_one_tap) {
-  check_cases({.groups = LayerGroups::one, .most_channels = 300, .most_size = 1200, .most_taps = 1, .most_stride = 2,
-               .most_products = 2000000, .types = {DType::f32}, .complex_numbers = false},
+  check_cases({.groups = LayerGroups::one,
+               .most_channels = 300,
+               .most_size = 1200,
+               .most_taps = 1,
+               .most_stride = 2,
+               .most_products = 2000000,
+               .types = {DType::f32},
+               .complex_numbers = false},
               60, 5000);
 }
 

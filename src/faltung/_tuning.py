@@ -76,6 +76,11 @@ LAYER_GEMM_GROUPS = 8
 LAYER_GROUPED_BYTE = {"first": 2e-11, "alone": 5e-11, "last": 1e-10}
 LAYER_GROUPED_REUSE = 2.5
 LAYER_GROUPED_POINTWISE = 0.65
+# Groups with channels in lanes: the share where sums are folded, where inputs are spread, by the stride along
+# rows, and where no taps share a load; columns of a tile; seconds a byte, by layout.
+LAYER_LANES_SHARE = {"folded": 0.75, "spread": 0.95, "strided": 0.85, "apart": 0.65}
+LAYER_LANES_TILE = 7
+LAYER_LANES_BYTE = {"first": 5e-11, "last": 3e-11}
 LAYER_DEPTHWISE_BYTE = (4e-11, 2.8e-11)  # and more where rows are short
 LAYER_SHORT_ROW = 28
 LAYER_DEPTHWISE_VOLUME = 3.0  # times as long for planes of volumes

@@ -146,8 +146,8 @@ inline bool traced(__m512 trace) {
 
 // Upper halves of 2 x 16 numbers, in order.
 inline __m512i pack_upper(__m512i low, __m512i high) {
-  const __m512i odd = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27, 25,
-                                       23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+  const __m512i odd = _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29,
+                                       27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
   return _mm512_permutex2var_epi16(low, odd, high);
 }
 
@@ -161,7 +161,8 @@ bool split_parts(const float* from, int64_t n, uint16_t* to, int64_t part_step) 
 #pragma GCC unroll 3
     for (int p = 0; p < Parts; ++p) {
       const bool last = p == 2;  // as it stands
-      const __m512i a = last ? _mm512_castps_si512(x) : upper(x), b = last ? _mm512_castps_si512(y) : upper(y);
+      const __m512i a = last ? _mm512_castps_si512(x) : upper(x),
+                    b = last ? _mm512_castps_si512(y) : upper(y);
       _mm512_mask_storeu_epi16(to + p * part_step + i, live, pack_upper(a, b));
       if (!last) x = rest_of(x, a), y = rest_of(y, b);
     }

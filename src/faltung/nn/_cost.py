@@ -43,6 +43,9 @@ def seconds(how: LayerRecipe, method: str, compute: str) -> float:
         moved = results * turned + samples * read
         moved += max(samples + results - _tuning.LAYER_NEAR, 0) * _tuning.LAYER_FAR_BYTE
         call += _tuning.LAYER_GEMM_SECONDS
+    elif method == "grouped" and (in_lanes := _share_in_lanes(how, item)):
+        share = in_lanes
+        moved = (samples + results) * _tuning.LAYER_LANES_BYTE["last" if last else "first"]
     elif method == "grouped":
         share *= channels / (channels + _tuning.LAYER_GROUPED_REUSE) * _full(row, lanes)
         share *= _tuning.LAYER_GROUPED_POINTWISE if pointwise else 1
@@ -82,6 +85,23 @@ def traffic(how: LayerRecipe) -> int:
         + prod(r.weight_shape) * r.weight_dtype.itemsize
         + how.size * r.out_dtype.itemsize
     )
+
+
+def _share_in_lanes(how: LayerRecipe, item: int) -> float:
+    """The share of the ceiling that groups with channels in lanes reach, 0 where they do not run so."""
+    r = how.request
+    spec, lanes = r.spec, LANES[_core.isa()] // item
+    inputs, outputs = spec.in_channels // spec.groups, spec.out_channels // spec.groups
+    own = r.dtype == r.out_dtype and r.dtype.kind == "f" and r.dtype.itemsize == item
+    if spec.groups == 1 or spec.rank > 2 or not own:
+        return 0.0
+    row = spec.output_size[-1]
+    if outputs % lanes == 0:
+        alone = spec.kernel_size[-1] == 1 or spec.dilation[-1] > 1 or spec.stride[-1] > 2
+        kind = "apart" if alone else "strided" if spec.stride[-1] == 2 else "spread"
+        return _tuning.LAYER_LANES_SHARE[kind] * _full(row, _tuning.LAYER_LANES_TILE)
+    folds = inputs == outputs and inputs in (2, 4, 8) and inputs < lanes <= spec.out_channels
+    return _tuning.LAYER_LANES_SHARE["folded"] if folds else 0.0
 
 
 def _full(n: int, lanes: int) -> float:

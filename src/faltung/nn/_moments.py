@@ -7,6 +7,7 @@ deviation; channels where it is not are centred first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -56,7 +57,7 @@ class Maps:
         lines = iter(_lines(other.view))
         return self._dots(lambda part: np.vecdot(part, next(lines)))
 
-    def _dots(self, dot: Any) -> Doubles:
+    def _dots(self, dot: Callable[[Array], Array]) -> Doubles:
         """What `dot` makes of every piece of the lines of one item, which is in cache, added up."""
         total = np.zeros(self.view.shape[1])
         for part in _lines(self.view):
@@ -80,21 +81,27 @@ def _lines(view: Array) -> list[Array]:
 
 
 def _added(rows: Array) -> Doubles:
-    whole = len(rows) // _ROWS * _ROWS
-    parts = rows[:whole].reshape(-1, _ROWS, rows.shape[1]).sum(axis=1)
-    total: Doubles = parts.sum(axis=0, dtype=np.float64)
-    total += rows[whole:].sum(axis=0)
-    return total
+    return _chains(rows, lambda part: part.sum(axis=1))
 
 
 def _multiplied(rows: Array, others: Array) -> Doubles:
+    pieces = iter(_pieces(others))
+    return _chains(rows, lambda part: np.einsum("brc,brc->bc", part, next(pieces)))
+
+
+def _chains(rows: Array, reduce: Callable[[Array], Array]) -> Doubles:
+    """What `reduce` makes of every chain of rows, added up."""
     total = np.zeros(rows.shape[1])
-    buffer = np.empty((min(_ROWS, len(rows)), rows.shape[1]), rows.dtype)
-    for start in range(0, len(rows), _ROWS):
-        piece = rows[start : start + _ROWS]
-        np.multiply(piece, others[start : start + _ROWS], out=buffer[: len(piece)])
-        total += buffer[: len(piece)].sum(axis=0)
+    for piece in _pieces(rows):
+        total += reduce(piece).sum(axis=0, dtype=np.float64)
     return total
+
+
+def _pieces(rows: Array) -> list[Array]:
+    """Rows as (chains, rows of a chain, channels); what is left over is a chain of its own."""
+    whole = len(rows) // _ROWS * _ROWS
+    parts = rows[:whole].reshape(-1, _ROWS, rows.shape[1]), rows[np.newaxis, whole:]
+    return [part for part in parts if part.size]
 
 
 class Moments(NamedTuple):

@@ -40,7 +40,7 @@ def seconds(how: LayerRecipe, method: str, compute: str) -> float:
         share *= channels / (channels + _tuning.LAYER_GROUPED_REUSE) * row / (-(-row // lanes) * lanes)
         moved = (samples + results) * _tuning.LAYER_GROUPED_BYTE["last" if last else "first"]
     else:
-        multiplier = spec.out_channels // spec.in_channels
+        multiplier = max(1, spec.out_channels // spec.in_channels)
         share *= 1 if last and method == "depthwise" else 1 / multiplier
         near, short = _tuning.LAYER_DEPTHWISE_BYTE
         byte = near + short * (1 if last else min(1.0, _tuning.LAYER_SHORT_ROW / row))

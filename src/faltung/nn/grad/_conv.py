@@ -176,7 +176,7 @@ def conv_weight(
         The gradient with respect to the layer's result: of its shape and type.
     stride, padding, dilation, groups, boundary, layout, flip : optional
         Those of the layer.
-    method : {"auto", "gemm", "reference"}
+    method : {"auto", "gemm", "depthwise", "reference"}
         How it is computed; a method that cannot run this is an error.
     precision : {"highest", "high", "medium"}, optional
         Bound on the error of every output; None: the setting of `set_precision`.

@@ -27,7 +27,7 @@ Array: TypeAlias = NDArray[Any]
 Strides: TypeAlias = tuple[int, ...]
 CoreGradient: TypeAlias = _core.WeightGradient
 
-METHOD_CODES = {"gemm": 0}
+METHOD_CODES = {"depthwise": 1, "gemm": 0}  # the first that takes a layer is the fastest
 METHODS = ("auto", *METHOD_CODES, "reference")
 
 

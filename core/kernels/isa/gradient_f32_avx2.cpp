@@ -1,0 +1,11 @@
+// Gradient kernels on f32, avx2: 32-byte vectors of channels; tiles of kernel rows x taps.
+#include "core/kernels/gradient_impl.h"
+
+namespace faltung {
+namespace {
+constexpr GradientKernel<float> kRows[] = {FALTUNG_GRADIENT_16(float, 32, f32, avx2)};
+}  // namespace
+}  // namespace faltung
+
+extern "C" const faltung::GradientTable<float> faltung_gradient_f32_avx2_table = {
+    faltung::kRows, sizeof(faltung::kRows) / sizeof(faltung::kRows[0])};

@@ -1,0 +1,15 @@
+// Kernels of small groups in lanes on f64, avx2: 32-byte vectors; folded sums x columns, spread rows x columns.
+#include "core/kernels/grouped_lanes_impl.h"
+
+namespace faltung {
+namespace {
+constexpr GroupedLanesKernel<double> kRows[] = {
+    FALTUNG_FOLDED(double, 32, f64, avx2, 2, 6), FALTUNG_FOLDED(double, 32, f64, avx2, 2, 4),
+    FALTUNG_FOLDED(double, 32, f64, avx2, 2, 1), FALTUNG_SPREAD(double, 32, f64, avx2, 1, 8),
+    FALTUNG_SPREAD(double, 32, f64, avx2, 1, 7), FALTUNG_SPREAD(double, 32, f64, avx2, 1, 4),
+    FALTUNG_SPREAD(double, 32, f64, avx2, 1, 1),
+};
+}  // namespace
+}  // namespace faltung
+
+FALTUNG_GROUPED_LANES_TABLE(double, 32, f64, avx2)
