@@ -2,7 +2,7 @@
 
     (1.1 min(n, 256) + ceil(n / 256) + 20) u S + t          before the activation
     t = 2^-123 Σ(|x| + |w| + 1)                             where float32 sums, which may flush subnormals
-    c S                                                     matrix: nothing, 2^-15 or 1.01 2^-7 by the precision
+    c S                                                     matrix: c = 0, 2^-15 or 1.01 2^-7 by precision
     c X Σ|w|                                                spectral: c = 2^-44 by float64, 2^-14 by float32
 
 S is Σ|x||w| + |b| + |residual| over the terms of an output, n their number. An activation multiplies the

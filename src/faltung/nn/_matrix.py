@@ -1,11 +1,11 @@
-"""The method "matrix": float32 on a matrix unit, as sums of bfloat16 parts. How many products, what they owe, their time.
+"""The method "matrix": float32 on a matrix unit as sums of bfloat16 parts; how many, what they owe, their time.
 
     x = x1 + x2 + x3,  w = w1 + w2 + w3             each part the nearest bfloat16 to what is left: 24 bits
     highest   6 products, of 9                      what is left out is rounding
     high      3 products of 2 parts, of 4           2^-15 S more
     medium    1 product                             1.01 2^-7 S more
 
-S is the sum of magnitudes of an output's terms. bfloat16 needs one product for every promise: it is its own part.
+S is the sum of magnitudes of an output's terms. bfloat16 is its own part: one product keeps every promise.
 """
 
 from __future__ import annotations

@@ -36,7 +36,15 @@ Packer: TypeAlias = Callable[[CoreLayer], PackedWeights]
 
 _COMPUTE = {"f32": 0, "f64": 1, "u64": 2, "wide": 3}
 _STORE = {"cast": 0, "fits": 1, "raise": 2, "saturate": 3, "wrap": 4}
-METHOD_CODES = {"reference": 0, "gemm": 1, "depthwise": 2, "grouped": 3, "planes": 4, "spectral": 5, "matrix": 6}
+METHOD_CODES = {
+    "reference": 0,
+    "gemm": 1,
+    "depthwise": 2,
+    "grouped": 3,
+    "planes": 4,
+    "spectral": 5,
+    "matrix": 6,
+}
 
 
 class Bound(NamedTuple):
