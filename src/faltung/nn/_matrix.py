@@ -1,4 +1,4 @@
-"""The method "matrix": float32 on a matrix unit as sums of bfloat16 parts; how many, what they owe, their time.
+"""The method "matrix": float32 on a matrix unit as sums of bfloat16 parts; how many, their error, their time.
 
     x = x1 + x2 + x3,  w = w1 + w2 + w3             each part the nearest bfloat16 to what is left: 24 bits
     highest   6 products, of 9                      what is left out is rounding
