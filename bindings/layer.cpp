@@ -56,7 +56,8 @@ std::unique_ptr<Layer> plan_by(LayerMethod method, const LayerProblem& p, const 
 void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& axes, const Steps& steps,
                const Types& types, bool complex_numbers, int store, bool bias, bool residual,
                const Function& activation, int64_t in_zero, const std::vector<int64_t>& weight_zero,
-               int64_t weight_offset, int method, bool transposed, const Blocks& spectral, int products) {
+               int64_t weight_offset, int method, bool transposed, const Blocks& spectral, bool channels_last,
+               int products) {
   LayerProblem p;
   std::tie(p.batch, p.groups, p.in_channels, p.out_channels) = sizes;
   for (const auto& [in, out, taps, stride, dilation, pad, boundary, in_step, weight_step, out_step,
@@ -67,6 +68,7 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
            p.out_channel_step, p.residual_batch_step, p.residual_channel_step) = steps;
   const auto [in, weight, out, compute] = types;
   p.in = DType(in), p.weight = DType(weight), p.out = DType(out), p.compute = Compute(compute);
+  p.order = channels_last ? ChannelOrder::last : ChannelOrder::first;
   p.complex_numbers = complex_numbers;
   p.store = Store(store);
   p.bias = bias;
@@ -148,7 +150,7 @@ void bind_layer(nb::module_& m) {
            nb::arg("complex_numbers"), nb::arg("store"), nb::arg("bias"), nb::arg("residual"),
            nb::arg("activation"), nb::arg("in_zero"), nb::arg("weight_zero"), nb::arg("weight_offset"),
            nb::arg("method"), nb::arg("transposed"), nb::arg("spectral") = Blocks{{}, false, false, false},
-           nb::arg("products") = 6)
+           nb::arg("channels_last") = false, nb::arg("products") = 6)
       .def("pack", &pack, nb::arg("weights"), nb::arg("threads"))
       .def("run", &run, nb::arg("x"), nb::arg("packed"), nb::arg("bias").none(), nb::arg("residual").none(),
            nb::arg("out"), nb::arg("threads"), nb::arg("release"))

@@ -3,9 +3,12 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <array>
+#include <optional>
 #include <stdexcept>
 
 #include "bindings/bindings.h"
+#include "bindings/decisions.h"
 #include "bindings/layer.h"
 #include "bindings/pointer.h"
 #include "core/ops/weight_gradient.h"
@@ -52,10 +55,8 @@ void construct(PyWeightGradient* self, const Sizes& sizes, const std::vector<Axi
   new (self) PyWeightGradient{std::move(plan), offset};
 }
 
-void run(const PyWeightGradient& self, nb::handle x_array, nb::handle g_array, nb::handle dw_array,
-         int threads, bool release) {
-  const Pointer x(x_array, false), g(g_array, false), dw(dw_array, true);
-  const WeightGradientArrays arrays{x.get(), g.get(), dw.get() + self.offset};
+void run_on(const PyWeightGradient& self, const char* x, const char* g, char* dw, int threads, bool release) {
+  const WeightGradientArrays arrays{x, g, dw + self.offset};
   if (!release) {
     self.plan->run(arrays, 1, {});
     return;
@@ -66,6 +67,85 @@ void run(const PyWeightGradient& self, nb::handle x_array, nb::handle g_array, n
   }
   if (PyErr_Occurred()) throw nb::python_error();
 }
+
+void run(const PyWeightGradient& self, nb::handle x_array, nb::handle g_array, nb::handle dw_array,
+         int threads, bool release) {
+  const Pointer x(x_array, false), g(g_array, false), dw(dw_array, true);
+  run_on(self, x.get(), g.get(), dw.get(), threads, release);
+}
+
+// Calls that were decided before, by their raw arguments.
+class WeightGradientCache {
+ public:
+  WeightGradientCache(nb::handle array_type, nb::handle empty, size_t limit)
+      : array_type_(nb::borrow(array_type)), empty_(nb::borrow(empty)), decisions_(limit) {}
+
+  // The result (`out` itself where it is given), or None where this call was not seen before.
+  nb::object run(nb::handle x, nb::handle g, nb::handle out, nb::handle options) {
+    thread_local std::vector<int64_t> key;
+    key.clear();
+    std::optional<RawArray> arrays[3];
+    if (!open({x, g, out}, arrays, key)) return nb::none();
+    std::optional<RawArray>& y = arrays[2];
+    if (y && (y->touches(*arrays[0]) || y->touches(*arrays[1]))) return nb::none();
+    const std::shared_ptr<const Entry> entry = decisions_.find(key, options);
+    if (!entry) return nb::none();
+    nb::object result = nb::borrow(out);
+    if (!y) {
+      result = new_array(empty_, entry->shape, entry->dtype);
+      y.emplace(result, true);
+      if (!y->held()) return nb::none();
+    }
+    run_on(*entry->plan, arrays[0]->data(), arrays[1]->data(), y->data(), entry->threads, entry->release);
+    return result;
+  }
+
+  // `out` is None for calls that allocate their result.
+  void add(nb::handle x, nb::handle g, nb::handle out, nb::handle options, nb::handle plan, nb::handle shape,
+           nb::handle dtype, int threads, bool release) {
+    auto entry = std::make_shared<Entry>();
+    std::optional<RawArray> arrays[3];
+    if (!open({x, g, out}, arrays, entry->key)) return;
+    entry->options = nb::borrow(options);
+    entry->plan_object = nb::borrow(plan);
+    entry->plan = &nb::cast<const PyWeightGradient&>(plan);
+    entry->shape = nb::borrow(shape);
+    entry->dtype = nb::borrow(dtype);
+    entry->threads = threads;
+    entry->release = release;
+    decisions_.add(std::move(entry));
+  }
+
+  void clear() { decisions_.clear(); }
+  size_t size() { return decisions_.size(); }
+
+ private:
+  struct Entry : Decision {
+    nb::object plan_object, shape, dtype;
+    const PyWeightGradient* plan = nullptr;
+    int threads = 1;
+    bool release = false;
+  };
+
+  // False where one is no plain array in readable memory.
+  bool open(const std::array<nb::handle, 3>& given, std::optional<RawArray> (&arrays)[3],
+            std::vector<int64_t>& key) const {
+    for (size_t i = 0; i < 3; ++i) {
+      if (given[i].is_none()) {
+        key.push_back(-1);
+        continue;
+      }
+      if (Py_TYPE(given[i].ptr()) != reinterpret_cast<PyTypeObject*>(array_type_.ptr())) return false;
+      arrays[i].emplace(given[i], i == 2);
+      if (!arrays[i]->held() || !arrays[i]->aligned()) return false;
+      arrays[i]->describe(key);
+    }
+    return true;
+  }
+
+  nb::object array_type_, empty_;
+  Decisions<Entry> decisions_;
+};
 
 nb::dict summary(const PyWeightGradient& self) {
   return summary_of(self.plan->summary(), 0);
@@ -80,6 +160,17 @@ void bind_layer_weight_gradient(nb::module_& m) {
            nb::arg("complex_numbers"), nb::arg("wide"), nb::arg("offset"), nb::arg("method"))
       .def("run", &run, nb::arg("x"), nb::arg("g"), nb::arg("dw"), nb::arg("threads"), nb::arg("release"))
       .def("summary", &summary);
+  nb::class_<WeightGradientCache>(m, "WeightGradientCache",
+                                  "Decisions on gradients of weights by raw arguments.")
+      .def(nb::init<nb::handle, nb::handle, size_t>(), nb::arg("array_type"), nb::arg("empty"),
+           nb::arg("limit"))
+      .def("run", &WeightGradientCache::run, nb::arg("x"), nb::arg("g"), nb::arg("out").none(),
+           nb::arg("options"))
+      .def("add", &WeightGradientCache::add, nb::arg("x"), nb::arg("g"), nb::arg("out").none(),
+           nb::arg("options"), nb::arg("plan"), nb::arg("shape"), nb::arg("dtype"), nb::arg("threads"),
+           nb::arg("release"))
+      .def("clear", &WeightGradientCache::clear)
+      .def("__len__", &WeightGradientCache::size);
 }
 
 }  // namespace faltung::bindings

@@ -17,6 +17,11 @@ enum class Isa : int {
 /// "baseline", "avx2", "avx512", "amx": the words that FALTUNG_ISA accepts.
 const char* isa_name(Isa isa);
 
+/// Whose vector kernels it runs: a matrix unit joins for products of matrices only.
+constexpr Isa vector_isa(Isa isa) {
+  return isa == Isa::amx ? Isa::avx512 : isa;
+}
+
 /// Those that were built, that the processor has and whose registers the system saves; ascending.
 /// Never empty: baseline always is there.
 std::vector<Isa> available_isas();

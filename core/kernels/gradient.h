@@ -1,9 +1,9 @@
 // The gradient family: weights' gradients of depthwise layers, channels side by side in vectors.
 //
-//   sums[k][t] += sum over segments s, positions j of
-//                 g[s][j * g_step] * (x[k * x_next + s] + at)[j * x_step + t * tap_step]      k < rows, t < taps
+//   sums[k][t] += sum over runs s, positions j of
+//                 g_s[j * g_step] * (x[k * x_next + s] + at)[j * x_step_s + (tap + t) * tap_step_s]     k < rows, t < taps
 //
-// A segment is a run of positions in one row of the output; k are kernel rows, t the taps of one. At most 256 positions a
+// A run is of neighbouring positions in one row of the output; k are kernel rows, t the taps of one. At most 256 positions a
 // call: every sum is one register, from zero, and is then added to what stood there.
 #pragma once
 #include <cstdint>
@@ -11,13 +11,18 @@
 namespace faltung {
 
 template <class T>
+struct GradientRun {
+  const T* g;
+  int64_t depth, x_step, tap_step;
+};
+
+template <class T>
 struct GradientArgs {
-  const T* const* g;  // of every segment
-  const T* const* x;  // of every kernel row, `x_next` entries apart, and segment
-  int64_t x_next;
-  int64_t g_at, at;  // elements from those pointers to the first of the vector
-  int64_t segments, depth;
-  int64_t g_step, x_step, tap_step;
+  const GradientRun<T>* runs;
+  const T* const* x;  // of every kernel row, `x_next` entries apart, and run
+  int64_t count, x_next;
+  int64_t at, tap;  // elements from g and x to the vector; the first tap
+  int64_t g_step;
   T* sums;
   int64_t row_step, sum_step;  // elements between kernel rows and between taps
   bool first;                  // nothing stood there

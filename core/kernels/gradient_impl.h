@@ -58,13 +58,14 @@ void gradient(const GradientArgs<T>& s) {
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
     for (int k = 0; k < K; ++k) t.acc[r][k] = vec{};
-  const int64_t g_step = s.g_step, x_step = s.x_step, tap_step = s.tap_step;
-  for (int64_t n = 0; n < s.segments; ++n) {
-    const T* g = s.g[n] + s.g_at;
+  const int64_t g_step = s.g_step;
+  for (int64_t n = 0; n < s.count; ++n) {
+    const int64_t x_step = s.runs[n].x_step, tap_step = s.runs[n].tap_step;
+    const T* g = s.runs[n].g + s.at;
     const T* x[R];
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) x[r] = s.x[r * s.x_next + n] + s.at;
-    int64_t j = s.depth;
+    for (int r = 0; r < R; ++r) x[r] = s.x[r * s.x_next + n] + s.at + s.tap * tap_step;
+    int64_t j = s.runs[n].depth;
     if constexpr (Dense) {
       for (; j >= U; j -= U) {
         t.template dense<U>(x, g, g_step, x_step);

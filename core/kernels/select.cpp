@@ -4,7 +4,7 @@
 
 #if defined(FALTUNG_HAVE_AVX2) && defined(FALTUNG_HAVE_AVX512)
 #define FALTUNG_PICK(family)                  \
-  switch (isa) {                              \
+  switch (vector_isa(isa)) {                  \
     case Isa::amx:                            \
     case Isa::avx512:                         \
       return faltung_##family##_avx512_table; \
@@ -77,6 +77,14 @@ const DepthwiseTable<float>& depthwise_table<float>(Isa isa) {
 template <>
 const DepthwiseTable<double>& depthwise_table<double>(Isa isa) {
   FALTUNG_PICK(depthwise_f64)
+}
+template <>
+const DepthwiseRowsTable<float>& depthwise_rows_table<float>(Isa isa) {
+  FALTUNG_PICK(depthwise_rows_f32)
+}
+template <>
+const DepthwiseRowsTable<double>& depthwise_rows_table<double>(Isa isa) {
+  FALTUNG_PICK(depthwise_rows_f64)
 }
 template <>
 const EpilogueTable<float>& epilogue_table<float>(Isa isa) {

@@ -5,6 +5,7 @@
 #include "core/base/cpu.h"
 #include "core/kernels/convert.h"
 #include "core/kernels/depthwise.h"
+#include "core/kernels/depthwise_rows.h"
 #include "core/kernels/epilogue.h"
 #include "core/kernels/gemm.h"
 #include "core/kernels/gradient.h"
@@ -30,6 +31,8 @@ template <class T>
 const SpectralTable<T>& spectral_table(Isa isa);
 template <class T>
 const DepthwiseTable<T>& depthwise_table(Isa isa);
+template <class T>
+const DepthwiseRowsTable<T>& depthwise_rows_table(Isa isa);
 template <class T>
 const EpilogueTable<T>& epilogue_table(Isa isa);
 template <class T>

@@ -1,4 +1,4 @@
-// The two layers around DepthwiseCore, and what they share: prepared weights.
+// The ways of a depthwise layer, and what they share: prepared weights.
 #pragma once
 #include <memory>
 
@@ -37,5 +37,9 @@ std::unique_ptr<Layer> plan_depthwise_last(const LayerProblem& problem, Isa isa)
 // Planes: blocks of channels are turned into the near cache, and back.
 template <class T>
 std::unique_ptr<Layer> plan_depthwise_first(const LayerProblem& problem, Isa isa);
+
+// Planes as they are, positions of a row side by side: each is copied once into the near cache, with its border.
+template <class T>
+std::unique_ptr<Layer> plan_depthwise_rows(const LayerProblem& problem, Isa isa);
 
 }  // namespace faltung

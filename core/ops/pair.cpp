@@ -39,16 +39,10 @@ void check(const LayerProblem& d, const LayerProblem& p) {
   demand(!d.residual, "nothing is added between the layers of a pair");
 }
 
-constexpr int64_t kWidePlanes = 1024;  // positions, from which on planes are multiplied where they are
-
-// Whether the middle has its channels last. Between planes it may: narrow ones would be turned by both layers. Not with
-// strides, for the depthwise layer would turn samples that it skips.
+// Whether the middle has its channels last: as the layers that would run alone have it, of which a pass gives the bits.
 bool middle_last(const LayerProblem& d, const LayerProblem& p) {
-  const bool planes =
-      p.out_channel_step != kItemSize[int(p.out)] && d.in_channel_step != kItemSize[int(d.in)];
-  return !planes ||
-         (p.positions() < kWidePlanes &&
-          std::all_of(d.axes.begin(), d.axes.end(), [](const LayerAxis& a) { return a.stride == 1; }));
+  if (d.order != ChannelOrder::by_steps) return d.order == ChannelOrder::last;
+  return p.out_channel_step == kItemSize[int(p.out)] || d.in_channel_step == kItemSize[int(d.in)];
 }
 
 }  // namespace
@@ -82,6 +76,7 @@ LayerPair::LayerPair(const LayerProblem& depthwise, const LayerProblem& pointwis
     LayerProblem p = depthwise;
     p.batch = s.items;
     p.axes[0].in = s.in, p.axes[0].out = s.rows, p.axes[0].pad = s.pad;
+    p.order = last ? ChannelOrder::last : ChannelOrder::first;
     place(s, p, &LayerAxis::out, &LayerAxis::out_step, p.out_channel_step, p.out_batch_step);
     return plan_depthwise(p, isa);
   };

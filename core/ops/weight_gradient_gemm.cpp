@@ -60,14 +60,13 @@ template <class T>
 void GemmGradient<T>::run_chunk(const GradientBlock& block, bool first, const GradientStrip<T>& strip,
                                 T* sums) const {
   const GradientRows rows = gradient_rows(plan_, block);
-  const LayerAxis& columns = plan_.p.axes.back();
-  const int64_t pixel = strip.pixel_step();
+  const int64_t step = strip.channel_step();
   const int64_t run = block.ins * (plan_.folded ? plan_.taps : 1), inner = plan_.folded ? 1 : plan_.taps;
   const TileCut cut = cut_row(run, plan_.tile_rows);
   const int64_t vectors = plan_.width(block.outs) / plan_.lanes;
   GemmArgs<T> args{};
-  args.row_step = 1;
-  args.term_step = columns.stride / plan_.pixel_stride * pixel;
+  args.row_step = step;
+  args.term_step = strip.position_step();
   args.tiles = 1;
   args.ldc = args.sums_step = rows.channel;
   for (int64_t v = 0; v < vectors; v += plan_.tile_vectors) {
@@ -90,8 +89,8 @@ void GemmGradient<T>::run_chunk(const GradientBlock& block, bool first, const Gr
             ++joined;
           if (joined == args.segments) args.depth *= args.segments, args.segments = 1;
           for (int64_t tap = 0; tap < inner; ++tap) {
-            args.at = tap * columns.dilation * pixel + row;
-            args.at_half = args.at + half;
+            args.at = tap * strip.tap_step() + row * step;
+            args.at_half = args.at + half * step;
             args.c = sums + (outer * plan_.taps + tap) * rows.tap + row * rows.channel + v * plan_.lanes;
             args.sums = first ? nullptr : args.c;
             compute(args);

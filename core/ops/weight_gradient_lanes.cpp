@@ -68,16 +68,13 @@ LanesGradient<T>::LanesGradient(const LayerProblem& problem, Isa isa)
 template <class T>
 void LanesGradient<T>::run_chunk(const GradientBlock& block, bool first, const GradientStrip<T>& strip,
                                  T* sums) const {
-  const LayerAxis& columns = plan_.p.axes.back();
-  const int64_t width = plan_.width(block.ins), pixel = strip.pixel_step();
+  const int64_t width = plan_.width(block.ins);
   const int64_t parts = (plan_.taps + kMostTaps - 1) / kMostTaps;
   GradientArgs<T> args{};
-  args.x_next = plan_.chunk_segments();
-  args.g = strip.gradients();
-  args.segments = strip.segments(), args.depth = strip.depth();
-  args.g_step = width;
-  args.x_step = columns.stride / plan_.pixel_stride * pixel;
-  args.tap_step = columns.dilation * pixel;
+  args.x_next = strip.most_runs();
+  args.runs = strip.runs();
+  args.count = strip.run_count();
+  args.g_step = strip.given_step();
   args.row_step = plan_.taps * width, args.sum_step = width;
   args.first = first;
   for (int64_t v = 0; v < width; v += plan_.lanes)
@@ -88,8 +85,8 @@ void LanesGradient<T>::run_chunk(const GradientBlock& block, bool first, const G
         const int64_t row = group * plan_.outer_taps / groups,
                       rows = (group + 1) * plan_.outer_taps / groups - row;
         args.x = strip.rows(row);
-        args.g_at = v;
-        args.at = v + tap * args.tap_step;
+        args.at = v;
+        args.tap = tap;
         args.sums = sums + (row * plan_.taps + tap) * width + v;
         table_.kernels[first_kernel_[taps] + rows - 1].run(args);
       }

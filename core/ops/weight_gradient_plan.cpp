@@ -15,7 +15,7 @@ constexpr int64_t kBlockBytes = 384 << 10;  // of sums, in a near cache of 2 MB 
 constexpr int64_t kLeastBlock = 96 << 10;   // smaller blocks read x and g too often
 constexpr int64_t kPartBytes = 2 << 20;     // partial sums of a call
 constexpr int64_t kUnits = 8;               // that threads should find
-constexpr int kLaneVectors = 2;             // of a pixel whose channels stand side by side
+constexpr int kLaneVectors = 4;             // of a pixel whose channels stand side by side
 constexpr int64_t kFolded = 28;             // channels from which on a tap fills its tiles alone
 
 void demand(bool condition, const char* reason) {

@@ -9,16 +9,35 @@ namespace faltung {
 namespace {
 
 constexpr int64_t kStripBytes = 384 << 10;
+constexpr int64_t kShortPixel = 512;       // bytes; longer ones share few sets of the near cache
+constexpr int64_t kMostZeros = 256 << 10;  // bytes that a row of zeros spans
 
 template <class T>
 constexpr DType own_type() {
   return std::is_same_v<T, float> ? DType::f32 : DType::f64;
 }
 
-// Lines of `Bytes` bytes; a fixed size needs no call.
 template <int Bytes>
-void copy_lines(const char* from, int64_t step, char* to, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * Bytes, from + i * step, Bytes);
+void copy_fixed(const char* from, int64_t step, char* to, int64_t to_step, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * to_step, from + i * step, Bytes);
+}
+
+// Lines of so many bytes; a size that the compiler knows needs no call.
+void copy_lines(int64_t bytes, const char* from, int64_t step, char* to, int64_t to_step, int64_t n) {
+  switch (bytes) {
+    case 32:
+      return copy_fixed<32>(from, step, to, to_step, n);
+    case 64:
+      return copy_fixed<64>(from, step, to, to_step, n);
+    case 128:
+      return copy_fixed<128>(from, step, to, to_step, n);
+    case 192:
+      return copy_fixed<192>(from, step, to, to_step, n);
+    case 256:
+      return copy_fixed<256>(from, step, to, to_step, n);
+    default:
+      for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * to_step, from + i * step, size_t(bytes));
+  }
 }
 
 // Rows of x that exist at all, of outer axes and items.
@@ -37,16 +56,20 @@ GradientStrip<T>::GradientStrip(const GradientPlan& plan, const ConvertTable<T>&
   const int64_t positions = plan.pieces > 1 ? plan.piece : plan.columns;
   row_elements_ =
       plan.row_pixels(positions) * (plan.whole_vectors ? plan.width(plan.block_in) : plan.block_in);
+  in_place_ = samples_in_place();
+  untouched_ = !plan.whole_vectors && borderless();
+  most_runs_ = plan.chunk_segments() * (in_place_ ? 3 : 1);
   most_new_ = plan.chunk_segments() * plan.outer_taps;
   sources_ = count_sources(plan.p) * plan.pieces;
   capacity_ = std::max(most_new_, std::min(sources_, kStripBytes / (row_elements_ * plan.item)));
   strip_ = arena.take<T>(capacity_ * row_elements_);
-  zeros_ = arena.take<T>(row_elements_);
+  zeros_ = arena.take<T>(in_place_ ? plan.row_pixels(positions) * (plan.p.axes.back().in_step / plan.item)
+                                   : row_elements_);
   g_ = arena.take<T>(plan.chunk_terms() * plan.width(plan.block_out));
   planes_ = arena.take<T>(std::max(plan.row_pixels(positions), positions) *
                           std::max(plan.block_in, plan.block_out));
-  table_ = arena.take<const T*>(most_new_);
-  given_table_ = arena.take<const T*>(plan.chunk_segments());
+  table_ = arena.take<const T*>(most_runs_ * plan.outer_taps);
+  runs_ = arena.take<GradientRun<T>>(most_runs_);
   slot_ = arena.take<int32_t>(sources_);
   held_ = arena.take<int64_t>(capacity_);
 }
@@ -59,10 +82,24 @@ void GradientStrip<T>::select(const GradientBlock& block, const char* x, const c
   in_ = x + (block.group * p.group_in() + block.in / parts) * p.in_channel_step;
   given_ = g + (block.group * p.group_out() + block.out / parts) * p.out_channel_step;
   pixel_step_ = plan_.whole_vectors ? plan_.width(block.ins) : block.ins;
-  std::fill(zeros_, zeros_ + row_elements_, T(0));
-  std::fill(g_, g_ + plan_.chunk_terms() * plan_.width(plan_.block_out), T(0));
-  std::fill(slot_, slot_ + sources_, -1);
+  const LayerAxis& columns = p.axes.back();
+  if (block.outs != plan_.width(block.outs))
+    std::fill(g_, g_ + plan_.chunk_terms() * plan_.width(block.outs), T(0));
+  channel_step_ = 1;
+  position_step_ = columns.stride / plan_.pixel_stride * pixel_step_;
+  tap_step_ = columns.dilation * pixel_step_;
   used_ = 0;
+  if (untouched_) {
+    channel_step_ = p.in_channel_step / plan_.item;
+    position_step_ = columns.in_step / plan_.item * columns.stride;
+    tap_step_ = columns.in_step / plan_.item * columns.dilation;
+    return;
+  }
+  const int64_t positions = plan_.pieces > 1 ? plan_.piece : plan_.columns,
+                pixels = plan_.row_pixels(positions);
+  const int64_t apart = in_place_ ? p.axes.back().in_step / plan_.item : pixel_step_;
+  for (int64_t j = 0; j < pixels; ++j) std::fill(zeros_ + j * apart, zeros_ + j * apart + pixel_step_, T(0));
+  std::fill(slot_, slot_ + sources_, -1);
 }
 
 template <class T>
@@ -97,14 +134,19 @@ const T* GradientStrip<T>::row(int64_t source, int64_t piece, int64_t positions)
     const LayerAxis& columns = p.axes.back();
     slot = int32_t(used_);
     held_[used_++] = source * plan_.pieces + piece;
-    const char* from = in_;
-    for (size_t a = p.axes.size() - 1; a-- > 0;) {
-      from += source % p.axes[a].in * p.axes[a].in_step;
-      source /= p.axes[a].in;
+    const char* from = place_of(source);
+    const int64_t begin = piece * plan_.piece * columns.stride - columns.pad;
+    T* to = strip_ + slot * row_elements_;
+    if (in_place_) {  // the ends alone
+      const Inner middle = inner(piece, positions);
+      const int64_t after = middle.begin + middle.count, step = columns.stride / plan_.pixel_stride;
+      if (middle.begin > 0) pack_row(from, begin, plan_.row_pixels(middle.begin), to);
+      if (after < positions)
+        pack_row(from, begin + after * columns.stride, plan_.row_pixels(positions - after),
+                 to + after * step * pixel_step_);
+    } else {
+      pack_row(from, begin, plan_.row_pixels(positions), to);
     }
-    from += source * p.in_batch_step;
-    pack_row(from, piece * plan_.piece * columns.stride - columns.pad, plan_.row_pixels(positions),
-             strip_ + slot * row_elements_);
   }
   return strip_ + slot * row_elements_;
 }
@@ -117,10 +159,18 @@ void GradientStrip<T>::load(int64_t chunk) {
   const int64_t first = plan_.pieces > 1 ? chunk / plan_.pieces : chunk * plan_.chunk_lines;
   depth_ = plan_.pieces > 1 ? std::min(plan_.piece, plan_.columns - piece * plan_.piece) : plan_.columns;
   segments_ = plan_.pieces > 1 ? 1 : std::min(plan_.chunk_lines, plan_.lines - first);
-  for (int64_t tap = 0; tap < plan_.outer_taps; ++tap)
-    for (int64_t s = 0; s < segments_; ++s)
-      table_[tap * plan_.chunk_segments() + s] = row(source(first + s, tap), piece, depth_);
-  for (int64_t s = 0; s < segments_; ++s) given_table_[s] = g_ + s * depth_ * plan_.width(block_.outs);
+  if (in_place_)
+    find_runs(first, piece);
+  else if (untouched_)
+    for (int64_t tap = 0; tap < plan_.outer_taps; ++tap)
+      for (int64_t s = 0; s < segments_; ++s)
+        table_[tap * most_runs_ + s] = reinterpret_cast<const T*>(
+            place_of(source(first + s, tap)) +
+            (piece * plan_.piece * p.axes.back().stride - p.axes.back().pad) * p.axes.back().in_step);
+  else
+    for (int64_t tap = 0; tap < plan_.outer_taps; ++tap)
+      for (int64_t s = 0; s < segments_; ++s)
+        table_[tap * most_runs_ + s] = row(source(first + s, tap), piece, depth_);
   // g, in runs of lines that lie behind each other.
   const LayerAxis& columns = p.axes.back();
   const auto place = [&](int64_t line) {
@@ -131,6 +181,21 @@ void GradientStrip<T>::load(int64_t chunk) {
     }
     return at + line * p.out_batch_step;
   };
+  const bool given_there = plan_.whole_vectors && given_in_place();
+  given_step_ = given_there ? columns.out_step / plan_.item : plan_.width(block_.outs);
+  const auto given = [&](int64_t s) {
+    return given_there ? reinterpret_cast<const T*>(place(first + s)) : g_ + s * depth_ * given_step_;
+  };
+  if (in_place_) {
+    for (int64_t n = 0, s = 0; s < segments_; ++s)
+      for (int64_t j = 0; j < depth_; j += runs_[n++].depth) runs_[n].g = given(s) + j * given_step_;
+  } else {
+    run_count_ = segments_;
+    const int64_t step = columns.stride / plan_.pixel_stride * pixel_step_;
+    for (int64_t s = 0; s < segments_; ++s)
+      runs_[s] = {given(s), depth_, step, columns.dilation * pixel_step_};
+  }
+  if (given_there) return;
   for (int64_t s = 0; s < segments_;) {
     const char* from = place(first + s);
     int64_t n = 1;
@@ -143,6 +208,103 @@ void GradientStrip<T>::load(int64_t chunk) {
     }
     s += n;
   }
+}
+
+// Whether g is read where it is: channels side by side, in whole vectors.
+template <class T>
+bool GradientStrip<T>::given_in_place() const {
+  const LayerProblem& p = plan_.p;
+  bool aligned = p.out_batch_step % plan_.item == 0;
+  for (const LayerAxis& a : p.axes) aligned = aligned && a.out_step % plan_.item == 0;
+  return aligned && p.out == own_type<T>() && p.out_channel_step == plan_.item &&
+         block_.outs == plan_.width(block_.outs);
+}
+
+// Whether tiles may read x where it is: nothing lies outside, and channels or positions stand side by side.
+template <class T>
+bool GradientStrip<T>::borderless() const {
+  const LayerProblem& p = plan_.p;
+  const LayerAxis& columns = p.axes.back();
+  bool inside =
+      p.in == own_type<T>() && p.in_batch_step % plan_.item == 0 && p.in_channel_step % plan_.item == 0;
+  for (const LayerAxis& a : p.axes) {
+    const int64_t last = (a.out - 1) * a.stride + (a.taps - 1) * a.dilation - a.pad;
+    inside = inside && a.pad == 0 && last < a.in && a.in_step % plan_.item == 0;
+  }
+  if (!inside) return false;
+  const bool channels_last = plan_.in_channels == 1 || p.in_channel_step == plan_.item;
+  const bool pixels = columns.in_step == plan_.in_channels * plan_.item;
+  if (plan_.folded || p.parts() == 2) return channels_last && pixels;
+  // Rows of a tile that lie 4096 bytes apart drive each other out of the near cache.
+  return (channels_last && columns.in_step > 0 && columns.in_step <= kShortPixel) ||
+         (columns.in_step == plan_.item && columns.stride <= 2 && p.in_channel_step % 4096 != 0);
+}
+
+// Whether vectors of channels are read where they are, where most positions of a line see no border.
+template <class T>
+bool GradientStrip<T>::samples_in_place() const {
+  const LayerProblem& p = plan_.p;
+  const LayerAxis& columns = p.axes.back();
+  bool aligned = p.in_batch_step % plan_.item == 0 && plan_.in_channels % plan_.lanes == 0;
+  for (const LayerAxis& a : p.axes) aligned = aligned && a.in_step % plan_.item == 0;
+  const int64_t positions = plan_.pieces > 1 ? plan_.piece : plan_.columns;
+  // With stride 1 every sample meets so many taps that a packed row, whose lines share no sets of the cache, pays.
+  if (!plan_.whole_vectors || columns.stride == 1 || !aligned || p.in != own_type<T>() ||
+      p.in_channel_step != plan_.item || columns.in_step <= 0 ||
+      plan_.row_pixels(positions) * columns.in_step > kMostZeros)
+    return false;
+  const Inner middle = inner(0, positions);
+  return 2 * middle.count > positions;
+}
+
+template <class T>
+typename GradientStrip<T>::Inner GradientStrip<T>::inner(int64_t piece, int64_t positions) const {
+  const LayerAxis& a = plan_.p.axes.back();
+  const int64_t first = piece * plan_.piece * a.stride - a.pad, last = a.in - 1 - (a.taps - 1) * a.dilation;
+  const int64_t begin = std::min(first >= 0 ? 0 : (-first + a.stride - 1) / a.stride, positions);
+  const int64_t end = last < first ? 0 : std::min((last - first) / a.stride + 1, positions);
+  return {begin, std::max<int64_t>(end - begin, 0)};
+}
+
+template <class T>
+const char* GradientStrip<T>::place_of(int64_t source) const {
+  const LayerProblem& p = plan_.p;
+  const char* from = in_;
+  for (size_t a = p.axes.size() - 1; a-- > 0;) {
+    from += source % p.axes[a].in * p.axes[a].in_step;
+    source /= p.axes[a].in;
+  }
+  return from + source * p.in_batch_step;
+}
+
+// The positions of every line: those at its start, which see packed samples, those inside, which see x, and those at its end.
+template <class T>
+void GradientStrip<T>::find_runs(int64_t first, int64_t piece) {
+  const LayerAxis& columns = plan_.p.axes.back();
+  const Inner middle = inner(piece, depth_);
+  const int64_t after = middle.begin + middle.count, apart = columns.in_step / plan_.item;
+  const int64_t begin = piece * plan_.piece * columns.stride - columns.pad;
+  const int64_t packed_step = columns.stride / plan_.pixel_stride * pixel_step_;
+  run_count_ = 0;
+  for (int64_t s = 0; s < segments_; ++s)
+    for (int part = 0; part < 3; ++part) {
+      const int64_t j = part == 0 ? 0 : part == 1 ? middle.begin : after;
+      const int64_t count = part == 0 ? middle.begin : part == 1 ? middle.count : depth_ - after;
+      if (count == 0) continue;
+      const bool inside = part == 1;
+      runs_[run_count_] = {nullptr, count, inside ? columns.stride * apart : packed_step,
+                           columns.dilation * (inside ? apart : pixel_step_)};
+      for (int64_t tap = 0; tap < plan_.outer_taps; ++tap) {
+        const int64_t from = source(first + s, tap);
+        const T* at = zeros_;
+        if (from >= 0 && inside)
+          at = reinterpret_cast<const T*>(place_of(from) + (begin + j * columns.stride) * columns.in_step);
+        else if (from >= 0)
+          at = row(from, piece, depth_) + j * packed_step;
+        table_[tap * most_runs_ + run_count_] = at;
+      }
+      ++run_count_;
+    }
 }
 
 // `first` is the place of the first pixel on the axis of columns.
@@ -170,8 +332,7 @@ void GradientStrip<T>::load_pixels(const char* from, int64_t pixels, T* to) {
   if (own && contiguous && step == channels * item && pixel_step_ == channels) {
     std::memcpy(to, from, size_t(pixels * channels) * sizeof(T));
   } else if (own && contiguous) {
-    for (int64_t j = 0; j < pixels; ++j)
-      std::memcpy(to + j * pixel_step_, from + j * step, size_t(channels) * sizeof(T));
+    copy_lines(channels * item, from, step, reinterpret_cast<char*>(to), pixel_step_ * item, pixels);
   } else if (own && parts == 1 && channels <= 4) {
     const T* samples = reinterpret_cast<const T*>(from);
     for (int64_t j = 0; j < pixels; ++j)
@@ -214,20 +375,7 @@ void GradientStrip<T>::load_panel(const char* from, int64_t terms, int64_t chann
   const bool contiguous = step_of_channel == item * parts || channels == parts;
   const auto load = convert_.load[int(p.out)];
   if (own && contiguous) {
-    char* bytes = reinterpret_cast<char*>(to);
-    switch (channels == width ? channels * item : 0) {
-      case 64:
-        return copy_lines<64>(from, step, bytes, terms);
-      case 128:
-        return copy_lines<128>(from, step, bytes, terms);
-      case 192:
-        return copy_lines<192>(from, step, bytes, terms);
-      case 256:
-        return copy_lines<256>(from, step, bytes, terms);
-      default:
-        for (int64_t j = 0; j < terms; ++j)
-          std::memcpy(to + j * width, from + j * step, size_t(channels) * sizeof(T));
-    }
+    copy_lines(channels * item, from, step, reinterpret_cast<char*>(to), width * item, terms);
   } else if (own && parts == 1 && std::abs(step) <= std::abs(step_of_channel)) {
     turn_.turn(reinterpret_cast<const T*>(from), step_of_channel / item, step / item, to, width, channels,
                terms);

@@ -20,6 +20,9 @@ struct LayerAxis {
   int64_t in_step, weight_step, out_step, residual_step;
 };
 
+// Where the caller says that channels stand, whatever the steps of one array: what decides the order of a sum follows it.
+enum class ChannelOrder : uint8_t { by_steps, first, last };
+
 struct LayerProblem {
   int64_t batch = 1, groups = 1, in_channels = 1, out_channels = 1;  // of all groups together
   std::vector<LayerAxis> axes;
@@ -30,6 +33,7 @@ struct LayerProblem {
   DType in = DType::f32, weight = DType::f32,
         out = DType::f32;  // bias, contiguous, and residual are of out's type
   Compute compute = Compute::f32;
+  ChannelOrder order = ChannelOrder::by_steps;  // of the output
   bool complex_numbers = false;
   Store store = Store::cast;
   bool bias = false, residual = false;

@@ -4,7 +4,9 @@
 #include <stdexcept>
 
 #include "core/ops/depthwise.h"
+#include "core/ops/depthwise_layer.h"
 #include "core/ops/planes.h"
+#include "core/reference/number.h"
 #include "core/tests/check.h"
 #include "core/tests/layer_check.h"
 #include "core/tests/promise.h"
@@ -47,6 +49,22 @@ void check_all(const LayerOptions& options, int count, Plan plan) {
 
 std::unique_ptr<Layer> depthwise(const LayerProblem& p, Isa isa) {
   return plan_depthwise(p, isa);
+}
+
+// The way of planes alone, whatever the layout.
+std::unique_ptr<Layer> rows(const LayerProblem& p, Isa isa) {
+  if (p.compute == Compute::f64 || is_integer(p.in)) {
+    require_depthwise<double>(p, isa);
+    return plan_depthwise_rows<double>(p, isa);
+  }
+  require_depthwise<float>(p, isa);
+  return plan_depthwise_rows<float>(p, isa);
+}
+
+// Blocks of channels turned, where rows would be taken by themselves.
+std::unique_ptr<Layer> turned(const LayerProblem& p, Isa isa) {
+  require_depthwise<float>(p, isa);
+  return plan_depthwise_first<float>(p, isa);
 }
 
 std::unique_ptr<Layer> planes(const LayerProblem& p, Isa isa) {
@@ -104,6 +122,50 @@ FALTUNG_TEST(depthwise_layers_of_subnormal_numbers) {
   LayerOptions options = each({DType::f32});
   options.subnormal = true;
   check_all(options, 40, depthwise);
+}
+
+FALTUNG_TEST(depthwise_turned_layers) {
+  check_all(each({DType::f32}), 250, turned);
+}
+
+FALTUNG_TEST(depthwise_rows_layers) {
+  check_all(each({DType::f32}), 250, rows);
+  check_all(each({DType::f64}), 100, rows);
+  check_all(each({}), 150, rows);
+}
+
+// Planes of a few positions, of which a vector holds two.
+FALTUNG_TEST(depthwise_rows_layers_of_small_planes) {
+  LayerOptions options = each({DType::f32});
+  options.most_size = 10;
+  options.most_taps = 5;
+  options.most_channels = 40;
+  check_all(options, 200, rows);
+}
+
+// More than 256 terms a sum, kernels taller than the taps of one chunk.
+FALTUNG_TEST(depthwise_rows_layers_with_large_kernels) {
+  LayerOptions options = each({DType::f32});
+  options.most_taps = 40;
+  options.most_channels = 20;
+  options.most_size = 40;
+  check_all(options, 60, rows);
+}
+
+FALTUNG_TEST(depthwise_rows_layers_in_strips) {
+  LayerOptions options = each({DType::f32});
+  options.least_rank = options.most_rank = 2;
+  options.most_channels = 2;
+  options.most_size = 900;
+  options.most_taps = 4;
+  options.most_products = 4000000;
+  check_all(options, 12, rows);
+}
+
+FALTUNG_TEST(depthwise_rows_layers_that_are_not_finite) {
+  LayerOptions options = each({DType::f32});
+  options.not_finite = true;
+  check_all(options, 100, rows);
 }
 
 FALTUNG_TEST(planes_layers) {

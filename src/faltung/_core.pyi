@@ -139,6 +139,7 @@ class Layer:
         method: int,
         transposed: bool,
         spectral: tuple[Sequence[int], bool, bool, bool] = ([], False, False, False),
+        channels_last: bool = False,
         products: int = 6,
     ) -> None: ...
     def pack(self, weights: NDArray[Any], threads: int) -> PackedWeights: ...
@@ -177,6 +178,28 @@ class LayerPair(Layer):
         threads: int,
         release: bool,
     ) -> bool: ...
+
+class WeightGradientCache:
+    """Decisions on gradients of weights by raw arguments."""
+
+    def __init__(
+        self, array_type: type[NDArray[Any]], empty: Callable[..., NDArray[Any]], limit: int
+    ) -> None: ...
+    def run(self, x: object, g: object, out: object, options: tuple[Any, ...]) -> NDArray[Any] | None: ...
+    def add(
+        self,
+        x: NDArray[Any],
+        g: NDArray[Any],
+        out: NDArray[Any] | None,
+        options: tuple[Any, ...],
+        plan: WeightGradient,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        threads: int,
+        release: bool,
+    ) -> None: ...
+    def clear(self) -> None: ...
+    def __len__(self) -> int: ...
 
 class WeightGradient:
     """The planned gradient of a layer's weights: fixed shapes and strides, any arrays."""

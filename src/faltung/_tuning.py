@@ -83,7 +83,6 @@ LAYER_LANES_TILE = 7
 LAYER_LANES_BYTE = {"first": 5e-11, "last": 3e-11}
 LAYER_DEPTHWISE_BYTE = (4e-11, 2.8e-11)  # and more where rows are short
 LAYER_SHORT_ROW = 28
-LAYER_DEPTHWISE_VOLUME = 3.0  # times as long for planes of volumes
 LAYER_PLANES_TURN = 4.5e-10
 LAYER_SPECTRAL = 1.3  # times what the blocks of arrays would take
 LAYER_SPECTRAL_TURN = 9e-10

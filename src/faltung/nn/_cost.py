@@ -61,8 +61,6 @@ def seconds(how: LayerRecipe, method: str, compute: str) -> float:
         if method == "planes":
             byte += _tuning.LAYER_PLANES_TURN if last else 0
             call += how.request.batch * spec.out_channels * _tuning.LAYER_PLANE_SECONDS
-        if spec.rank > 2 and not last and row > lanes:
-            byte, share = byte * _tuning.LAYER_DEPTHWISE_VOLUME, share / _tuning.LAYER_DEPTHWISE_VOLUME
         moved = (samples + results) * byte
     return call + 2 * how.products / (ceiling(compute) * share) + moved
 

@@ -1,8 +1,8 @@
 """Sums over batch and positions for every channel, and the mean and the variance that follow from them.
 
-Sums of products run in the type of the data, never more than 256 terms in one chain, and what comes out of
-the chains is added in float64. A variance from squares is sound while the mean is small beside the
-deviation; channels where it is not are centred first.
+Sums of products run in the type of the data over pieces of some thousand terms in many chains, and the
+pieces are added in float64. A variance from squares is sound while the mean is small beside the deviation;
+channels where it is not are centred first.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 Doubles: TypeAlias = NDArray[np.float64]
 
-_ALONG = 4096  # samples in one dot product of a line: at least 16 chains
+_ALONG = 4096  # samples in one dot product of a line, which has at least 16 chains in vectors
 _ROWS = 256  # rows of channels that are added in one chain
+_CACHED = 1 << 16  # values of the items that are summed at once
 _FAR = 4.0  # squares are trusted where mean^2 is at most this many variances
 
 
@@ -58,10 +59,10 @@ class Maps:
         return self._dots(lambda part: np.vecdot(part, next(lines)))
 
     def _dots(self, dot: Callable[[Array], Array]) -> Doubles:
-        """What `dot` makes of every piece of the lines of one item, which is in cache, added up."""
+        """What `dot` makes of every piece of the lines of some items, added up."""
         total = np.zeros(self.view.shape[1])
         for part in _lines(self.view):
-            total += dot(part)
+            total += dot(part).sum(axis=0, dtype=np.float64)
         return total
 
     def chosen(self, channels: Array) -> Array:
@@ -75,9 +76,13 @@ class Maps:
 
 
 def _lines(view: Array) -> list[Array]:
-    """Every item's (channels, positions), in pieces of at most `_ALONG` positions."""
-    starts = range(0, view.shape[2], _ALONG)
-    return [item[:, start : start + _ALONG] for item in view for start in starts]
+    """(items, channels, positions) in pieces of at most `_ALONG` positions, of items that stay in cache."""
+    items = max(1, _CACHED // (view.shape[1] * view.shape[2]))
+    return [
+        view[first : first + items, :, start : start + _ALONG]
+        for first in range(0, len(view), items)
+        for start in range(0, view.shape[2], _ALONG)
+    ]
 
 
 def _added(rows: Array) -> Doubles:

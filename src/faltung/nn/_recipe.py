@@ -126,7 +126,7 @@ class LayerRecipe:
             (x_type, w_type, y_type, _COMPUTE[compute]), r.complex, _STORE[store], spec.bias,
             residual_strides is not None, r.activation.told, r.x_zero_point, list(r.w_zero_point),
             offset if spec.flip else 0, METHOD_CODES[method], spec.transposed, transform,
-            _matrix.products(r),
+            not first, _matrix.products(r),
         )  # fmt: skip
 
     def _steps(self, strides: Strides) -> _Steps:

@@ -130,17 +130,33 @@ def _normalization(before: Array, forward: Forward) -> tuple[Array, Doubles, Dou
 def _layer(dz: Array, factor: Doubles, forward: Forward) -> tuple[Array, Array]:
     """The gradients of x and w; the factor goes where fewer numbers are, into dz or into w and dw."""
     first = forward.geometry["layout"] == "channels_first"
-    along = channel_shape(forward.w.ndim, first)
-    factor = factor.astype(dz.dtype)
-    w, into_weights = forward.w, 2 * forward.w.size < dz.size
-    if into_weights:
-        w = w * factor.reshape(along)
-    else:
-        dz *= factor.reshape(-1, *(1,) * (forward.w.ndim - 2)) if first else factor
+    along = factor.astype(dz.dtype).reshape(channel_shape(forward.w.ndim, first))
+    into_weights = 2 * forward.w.size < dz.size
+    if not into_weights:
+        dz *= along.reshape(-1, *(1,) * (forward.w.ndim - 2)) if first else along.reshape(-1)
+    dw = np.empty(forward.w.shape, forward.w.dtype)
+    w = _weights(forward.w, along if into_weights else None, first, dw)
     method = "reference" if forward.running["method"] == "reference" else "auto"
     how = forward.geometry | forward.running | {"method": method}
     dx = conv_input(forward.x.shape, w, dz, **how)
-    dw = conv_weight(forward.x, forward.w.shape, dz, **how)
+    conv_weight(forward.x, dw.shape, dz, out=dw, **how)
     if into_weights:
-        dw *= factor.reshape(along)
+        dw *= along
     return dx.astype(forward.dtype, copy=False), dw.astype(forward.dtype, copy=False)
+
+
+def _weights(w: Array, factor: Array | None, first: bool, room: Array) -> Array:
+    """The weights, times the factor, with input channels next to each other, in the memory of `room`.
+
+    They are the output channels of `conv_input`, which prepares weights by rows of those; taps apart from
+    each other, as channels_first has them, would make that several times as long as this copy.
+    """
+    if not first or w.shape[2:] == (1,) * (w.ndim - 2):
+        return w if factor is None else np.multiply(w, factor, out=room)
+    order = (0, *range(2, w.ndim), 1)
+    laid = room.reshape([w.shape[axis] for axis in order])
+    if factor is None:
+        np.copyto(laid, w.transpose(order))
+    else:
+        np.multiply(w.transpose(order), factor.transpose(order), out=laid)
+    return np.moveaxis(laid, -1, 1)

@@ -10,6 +10,7 @@ from faltung._errors import FaltungValueError, with_shapes
 from faltung._kinds import to_array
 from faltung._normalize import PaddingLike, PerAxis, normalize_int
 from faltung._operands import checked_out, prepared
+from faltung._precision import setting
 from faltung._spec import Layout
 from faltung._typing import Boundary
 from faltung.nn._describe import check_layout, check_types
@@ -18,7 +19,7 @@ from faltung.nn._transpose import conv_transpose
 
 from ._arguments import conjugate, layer, shape_of
 from ._fold import folded, folds, summing_dtype
-from ._weight import weight_gradient
+from ._weight import calls, weight_gradient
 
 
 def conv_input(
@@ -221,20 +222,24 @@ def conv_weight(
     >>> fl.nn.grad.conv_weight(x, (1, 1, 2), g)
     array([[[321., 432.]]])
     """
+    if type(weight_shape) is not tuple:
+        weight_shape = shape_of("weight_shape", weight_shape)
+    known = (weight_shape, stride, padding, dilation, groups, boundary, layout, flip, method,
+             setting() if precision is None else precision, workers)  # fmt: skip
+    found = calls.run(x, g, out, known)
+    if found is not None:
+        return found
     samples, given, restore = pair(x, g, ("x", "g"))
     check_types(samples.dtype, given.dtype, ("x", "g"))
     names = {"x": "x", "w": "weight_shape"}
-    request, threads = layer(
-        samples.shape,
-        shape_of("weight_shape", weight_shape),
-        given,
-        {
-            "stride": stride, "padding": padding, "dilation": dilation, "groups": groups,
-            "boundary": boundary, "layout": layout, "flip": flip, "precision": precision, "workers": workers,
-        },
-        names,
-    )  # fmt: skip
-    y = weight_gradient(request, samples, given, out, method, threads)
+    options = {
+        "stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "boundary": boundary,
+        "layout": layout, "flip": flip, "precision": precision, "workers": workers,
+    }  # fmt: skip
+    shape = shape_of("weight_shape", weight_shape)
+    request, threads = layer(samples.shape, shape, given, options, names)
+    plain = samples is x and given is g
+    y = weight_gradient(request, samples, given, out, method, threads, known if plain else None)
     return restore(y) if out is None else out
 
 

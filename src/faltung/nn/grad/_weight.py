@@ -31,10 +31,22 @@ METHOD_CODES = {"depthwise": 1, "gemm": 0}  # the first that takes a layer is th
 METHODS = ("auto", *METHOD_CODES, "reference")
 
 
+calls = _core.WeightGradientCache(np.ndarray, np.empty, _tuning.CACHED_CALLS)
+
+
 def weight_gradient(
-    request: LayerRequest, x: Array, g: Array, out: Any, method: str, workers: int | None
+    request: LayerRequest,
+    x: Array,
+    g: Array,
+    out: Any,
+    method: str,
+    workers: int | None,
+    known: tuple[Any, ...] | None = None,
 ) -> Array:
-    """The sums of conj(x) g, in `out` where it is given; an error leaves that as it was."""
+    """The sums of conj(x) g, in `out` where it is given; an error leaves that as it was.
+
+    `known` are the raw options under which `calls` shall find such a call again.
+    """
     check_word("method", method, METHODS)
     target = None if out is None else checked_out(out, request.weight_shape, request.out_dtype)
     chosen = _chosen(request, method)
@@ -43,7 +55,10 @@ def weight_gradient(
     assert result is not None
     if chosen:
         core = _planned(request, x.strides, g.strides, result.strides, chosen)
-        core.run(raw(x), raw(g), raw(result), *_threads(request, workers))
+        threads = _threads(request, workers)
+        core.run(raw(x), raw(g), raw(result), *threads)
+        if known is not None and (target is None or result is out):
+            calls.add(x, g, out, known, core, request.weight_shape, request.out_dtype, *threads)
     else:
         exchanged(request, conjugate(x), g, result, "reference" if method == "reference" else "auto", workers)
     if target is None or result is target:
@@ -132,6 +147,7 @@ def _threads(request: LayerRequest, workers: int | None) -> tuple[int, bool]:
 
 
 def _forget() -> None:
+    calls.clear()
     _planned.cache_clear()
     _chosen.cache_clear()
 

@@ -1,0 +1,15 @@
+// Depthwise kernels on planes, f32, avx512: 64-byte vectors of positions; tiles of rows x vectors, whole or in halves.
+#include "core/kernels/depthwise_rows_impl.h"
+
+namespace faltung {
+namespace {
+constexpr DepthwiseRowsKernel<float> kRows[] = {
+    FALTUNG_DEPTHWISE_ROWS_COLUMN(float, 64, f32, avx512, 2, 1),
+    FALTUNG_DEPTHWISE_ROWS_COLUMN(float, 64, f32, avx512, 1, 1),
+    FALTUNG_DEPTHWISE_ROWS_COLUMN(float, 64, f32, avx512, 1, 2),
+};
+}  // namespace
+}  // namespace faltung
+
+extern "C" const faltung::DepthwiseRowsTable<float> faltung_depthwise_rows_f32_avx512_table = {
+    faltung::kRows, sizeof(faltung::kRows) / sizeof(faltung::kRows[0]), &faltung::depthwise_pack<float, 64>};
