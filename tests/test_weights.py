@@ -137,8 +137,8 @@ def test_converted_weights_do_what_their_library_does(rng, name, kind, rank, gro
     assert ours.shape == shape("torch", kind, groups, len(x) // groups, outside, TAPS[rank])
     got = layer("torch", kind, x, ours, groups, outside, TAPS[rank], stride)
     assert np.array_equal(got, want)
-    if kind != "transpose":
-        assert np.array_equal(fl.nn.conv(x, ours, groups=groups, stride=stride), want)
+    run = fl.nn.conv_transpose if kind == "transpose" else fl.nn.conv
+    assert np.array_equal(run(x, ours, groups=groups, stride=stride), want)
 
 
 @pytest.mark.parametrize(("name", "kind", "rank", "groups"), ROWS)
@@ -179,8 +179,7 @@ def test_lax_transposed_slides_over_the_zero_filled_input(rng):
     filled[:, :, ::2, ::3] = x
     sliding = fl.nn.conv(filled, np.moveaxis(w, (3, 2), (0, 1)), padding=((1, 1), (2, 2)))
     torch_form = fl.weights.convert(w, "jax", "torch", kind="transpose")
-    columns = np.einsum("iok,ip->okp", torch_form.reshape(2, 3, 6), x.reshape(2, 20)).reshape(1, 18, 20)
-    assert np.array_equal(fl.nn.col2im(columns, (8, 15), (2, 3), stride=(2, 3)), sliding)
+    assert np.array_equal(fl.nn.conv_transpose(x, torch_form, stride=(2, 3)), sliding)
 
 
 def test_theanos_transpose_is_that_of_its_layer(rng):
@@ -188,9 +187,7 @@ def test_theanos_transpose_is_that_of_its_layer(rng):
     x, g = draw(rng, (2, 6), np.int64), draw(rng, (3, 4), np.int64)
     w = draw(rng, (3, 2, 3), np.int64)
     forward = fl.nn.conv(x, w, flip=True)
-    transposed = layer(
-        "torch", "transpose", g, fl.weights.convert(w, "theano", "torch", kind="transpose"), 1, 2, (3,)
-    )
+    transposed = fl.nn.conv_transpose(g, fl.weights.convert(w, "theano", "torch", kind="transpose"))
     assert (forward * g).sum() == (x * transposed).sum()
 
 
@@ -242,7 +239,7 @@ def test_against_onnxruntime_itself(rng, kind):
 
 
 def test_the_layouts_of_our_layers(rng):
-    """channels_last takes jax's layers and depthwise layers."""
+    """channels_last takes jax's layers and depthwise layers, and TensorFlow's transposed ones."""
     x, w = draw(rng, (2, 4, 5, 6), np.int64), draw(rng, (8, 2, 2, 3), np.int64)
     want = fl.nn.conv(x, w, groups=2)
     last = fl.weights.convert(w, "torch", "jax", groups=2)
@@ -255,6 +252,16 @@ def test_the_layouts_of_our_layers(rng):
         form = form.reshape(2, 3, 1, 8)  # tensorflow's (H, W, C, m), as the docs say
         got = fl.nn.conv(np.moveaxis(x, 1, -1), form, groups=4, layout="channels_last")
         assert np.array_equal(np.moveaxis(got, -1, 1), want)
+
+
+def test_the_layout_of_our_transposed_layers(rng):
+    x, w = draw(rng, (2, 4, 5, 6), np.int64), draw(rng, (4, 3, 2, 3), np.int64)
+    want = fl.nn.conv_transpose(x, w, stride=2)
+    last = fl.weights.convert(w, "torch", "tensorflow", kind="transpose")
+    got = fl.nn.conv_transpose(np.moveaxis(x, 1, -1), last, stride=2, layout="channels_last")
+    assert np.array_equal(np.moveaxis(got, -1, 1), want)
+    flipped = fl.weights.convert(w, "torch", "theano", kind="transpose")
+    assert np.array_equal(fl.nn.conv_transpose(x, flipped, stride=2, flip=True), want)
 
 
 def test_kinds_of_arrays(rng):

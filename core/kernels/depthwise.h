@@ -17,6 +17,7 @@ struct DepthwiseRun {
   int64_t offset;      // elements from a position to the first tap
   int64_t rows, taps;  // taps of a kernel row, at most the kernel's most_taps
   bool flush;          // sums are set aside after this run: no register adds up more than 256 terms
+  int64_t skip = 0;    // taps whose weights stand before this run's and meet nothing
 };
 
 template <class T>

@@ -105,6 +105,7 @@ void depthwise(const DepthwiseArgs<T>& s) {
         const DepthwiseRun& run = s.runs[n];
         const T* const* rows = s.rows + run.row;
         const int64_t at = x + run.offset;
+        w += run.skip * L;
         switch (run.taps) {
           case 1:
             t.template run<1>(rows, run.rows, at, s.step, w);

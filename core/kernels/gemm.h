@@ -35,7 +35,7 @@ struct GemmArgs {
   T lo, hi;
   // Every term asks the cache for what stands here, and moves on.
   const char* ahead;
-  int64_t ahead_step;
+  int64_t ahead_step, ahead_jump;  // bytes after a term, and more after a segment
 };
 
 // One kernel: a row of a constexpr table declares it and makes it selectable, testable and measurable.

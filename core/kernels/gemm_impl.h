@@ -46,6 +46,7 @@ void gemm(const GemmArgs<T>& g) {
         b += b_step;
         ahead += ahead_step;
       }
+      ahead += g.ahead_jump;
     }
     if (g.sums) {
       const T* sums = g.sums + row * g.sums_step;

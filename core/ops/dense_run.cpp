@@ -248,7 +248,7 @@ namespace {
 template <class T>
 std::unique_ptr<Layer> plan_of(const LayerProblem& problem, Isa isa) {
   const DensePlan plan = schedule_dense<T>(problem, gemm_table<T>(isa));
-  if (DensePlanes<T>::takes(plan)) return std::make_unique<DensePlanes<T>>(plan, isa);
+  if (DensePlanes<T>::takes(plan)) return std::make_unique<DensePlanes<T>>(problem, plan, isa);
   return std::make_unique<DenseLayer<T>>(problem, plan, isa);
 }
 

@@ -7,6 +7,7 @@ namespace faltung {
 namespace {
 
 constexpr int64_t kFarBytes = 2 << 20;  // of samples and results that leave the second cache meanwhile
+constexpr int64_t kSkippedTaps = 25;    // of kernels that look which of their taps lie outside
 
 size_t aligned(int64_t bytes) {
   return size_t((bytes + 63) / 64 * 64);
@@ -55,7 +56,8 @@ DepthwiseCore<T>::DepthwiseCore(const LayerProblem& problem, Isa isa)
   fetches_ = in_place_ && (samples + p_.out_channels * p_.positions()) * item > kFarBytes;
   table_bytes_ = aligned((s_.panels * s_.entries + int64_t(s_.rows.class_taps.size()) * s_.tile_rows) *
                          int64_t(sizeof(T*)));
-  runs_bytes_ = aligned(int64_t(s_.parts.size() * sizeof(DepthwiseRun)));
+  runs_bytes_ = aligned(2 * int64_t(s_.parts.size() * sizeof(DepthwiseRun)));
+  skips_ = int64_t(s_.taps.size()) >= kSkippedTaps;
   zero_bytes_ = aligned(zero_elements_ * item);
   lines_bytes_ = aligned(s_.panels * s_.entries * line_elements_ * item);
   tile_bytes_ = aligned(std::max(s_.tile_rows * s_.column_block, reach) * s_.width * item);
@@ -129,6 +131,48 @@ void DepthwiseCore<T>::resolve_runs(Unit& u, int64_t position) const {
     const DepthwisePart& part = s_.parts[i];
     u.runs[i] = {part.row, part.offset * position, part.rows, part.taps, part.flush};
   }
+}
+
+// Whether all samples of a part lie outside, for a tile of `columns` whose first output reads from sample `first` on.
+template <class T>
+bool DepthwiseCore<T>::beside(const DepthwisePart& part, int64_t first, int64_t columns) const {
+  const int64_t low = first + part.offset, high = low + (columns + part.taps - 2) * s_.columns.step;
+  return s_.columns.axis.boundary == Boundary::constant && (high < 0 || low >= s_.columns.axis.in);
+}
+template <class T>
+bool DepthwiseCore<T>::beside(int64_t first, int64_t columns) const {
+  return std::any_of(s_.parts.begin(), s_.parts.end(),
+                     [&](const DepthwisePart& part) { return beside(part, first, columns); });
+}
+
+// The runs of a tile that meet samples: kernels larger than a map have most of their taps outside. Rows of zeros are left out
+// where no row of the tile reads another, and parts beside the samples. Sums are set aside where they were, hence no bit
+// changes: a product with a zero adds nothing.
+template <class T>
+int64_t DepthwiseCore<T>::live_runs(const Unit& u, int64_t rows, int64_t first, int64_t columns) const {
+  int64_t live = 0, begun = 0, skip = 0;  // `begun`: the first since sums were set aside
+  for (size_t i = 0; i < s_.parts.size(); ++i) {
+    const DepthwisePart& part = s_.parts[i];
+    const T* const* table = u.table + part.row;
+    const int64_t entries = part.rows + rows - 1;
+    int64_t lead = beside(part, first, columns) ? entries : 0, trail = 0;
+    while (lead < entries && table[lead] == u.zeros) ++lead;
+    while (lead < entries && table[entries - 1 - trail] == u.zeros) ++trail;
+    if (lead == entries) {
+      if (part.flush && live > begun) u.live[live - 1].flush = true;
+      skip += part.rows * part.taps;
+    } else {
+      const int64_t before = std::max<int64_t>(0, lead - (rows - 1)),
+                    after = std::max<int64_t>(0, trail - (rows - 1));
+      DepthwiseRun& run = u.live[live++] = u.runs[i];
+      run.row += before;
+      run.rows -= before + after;
+      run.skip = skip + before * part.taps;
+      skip = after * part.taps;
+    }
+    if (part.flush) begun = live;
+  }
+  return live;
 }
 
 // One row of tiles over a segment, its lines packed or not.
@@ -212,7 +256,7 @@ void DepthwiseCore<T>::tile_row(Unit& u, const Segment& g, int64_t row, int64_t 
     // Outputs begin + k, begin + k + classes, ... of the segment.
     const int64_t n = (outputs - k + s_.columns.classes - 1) / s_.columns.classes;
     const auto cover = tiles_.cover(rows, n);
-    const auto sweep = [&](const DepthwiseKernel<T>& kernel, int64_t begin, int64_t tiles) {
+    const auto run_tiles = [&](const DepthwiseKernel<T>& kernel, int64_t begin, int64_t tiles) {
       args.x = k * c.stride * position + begin * args.step;
       args.weights = u.weights;
       args.tiles = tiles;
@@ -224,6 +268,20 @@ void DepthwiseCore<T>::tile_row(Unit& u, const Segment& g, int64_t row, int64_t 
       args.residual =
           residual_base ? residual_base + k * residual_position + begin * args.residual_step : nullptr;
       kernel.run(args);
+    };
+    // Tiles at the border alone, where other runs lie beside the samples for each; those between together.
+    const auto sweep = [&](const DepthwiseKernel<T>& kernel, int64_t begin, int64_t tiles) {
+      if (!skips_) return run_tiles(kernel, begin, tiles);
+      const auto first = [&](int64_t tile) {
+        return (g.begin + k) * c.stride - c.pad + (begin + tile * kernel.columns) * s_.columns.step;
+      };
+      for (int64_t tile = 0, n = 0; tile < tiles; tile += n) {
+        for (n = 0; tile + n < tiles && !beside(first(tile + n), kernel.columns);) ++n;
+        n = std::max<int64_t>(n, 1);
+        args.run_count = live_runs(u, rows, first(tile), kernel.columns);
+        args.runs = u.live;
+        run_tiles(kernel, begin + tile * kernel.columns, n);
+      }
     };
     sweep(*cover.main, 0, cover.tiles);
     if (cover.rests > 0) sweep(*cover.rest, cover.rest_begin, cover.rests);
@@ -274,6 +332,7 @@ bool DepthwiseCore<T>::run(int64_t unit, const DepthwiseArrays<T>& arrays, char*
 
   u.table = reinterpret_cast<const T**>(scratch);
   u.runs = reinterpret_cast<DepthwiseRun*>(scratch += table_bytes_);
+  u.live = u.runs + s_.parts.size();
   u.zeros = reinterpret_cast<T*>(scratch += runs_bytes_);
   u.lines = reinterpret_cast<T*>(scratch += zero_bytes_);
   u.tile = reinterpret_cast<T*>(scratch += lines_bytes_);

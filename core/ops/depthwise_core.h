@@ -55,6 +55,9 @@ class DepthwiseCore {
   void segment(Unit& u, const Segment& g) const;
   void tile_row(Unit& u, const Segment& g, int64_t row, int64_t rows) const;
   void resolve_runs(Unit& u, int64_t position) const;
+  bool beside(const DepthwisePart& part, int64_t first, int64_t columns) const;
+  bool beside(int64_t first, int64_t columns) const;
+  int64_t live_runs(const Unit& u, int64_t rows, int64_t first, int64_t columns) const;
   void pack_line(const Unit& u, const Segment& g, const char* row, T* line) const;
   void pack_positions(const Unit& u, const char* from, int64_t n, T* to) const;
   void load_residual(const Unit& u, const Segment& g, int64_t row, int64_t rows, T* to) const;
@@ -68,6 +71,7 @@ class DepthwiseCore {
   void (*activate_)(T*, int64_t, T, T) = nullptr;
   bool in_place_, out_in_place_, residual_in_place_;
   bool fetches_;  // rows ahead, for arrays that outgrow the second cache
+  bool skips_;    // taps that meet nothing but zeros outside
   int64_t line_elements_, zero_elements_;
   size_t table_bytes_, runs_bytes_, zero_bytes_, lines_bytes_, tile_bytes_;
 };
@@ -84,7 +88,7 @@ struct DepthwiseCore<T>::Unit {
   const T* weights = nullptr;
 
   const T** table = nullptr;
-  DepthwiseRun* runs = nullptr;
+  DepthwiseRun *runs = nullptr, *live = nullptr;
   T *zeros = nullptr, *lines = nullptr, *tile = nullptr, *residual_tile = nullptr, *raw = nullptr;
   int64_t done = 0;  // rows whose lines are packed
   bool zeroed = false, reported = false;

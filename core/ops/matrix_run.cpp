@@ -115,7 +115,8 @@ void MatrixLayer::run_band(int64_t panel, const char* weights, const char* const
     args.add = !first;
     int64_t position = 0;
     for (int64_t i = 0; i < count; position += runs[i++].count) {
-      DenseJob job{0, 0, 0, 1, 1, position};
+      DenseJob job{};
+      job.rows = job.tiles = 1, job.position = position;
       GemmArgs<float> sums{};
       w.store.set_sums(job, p, true, sums);
       if (last) w.store.set_last(job, p, sums);
@@ -166,7 +167,9 @@ void MatrixLayer::run_sheet(const DenseBox& box, int64_t item, const int64_t* at
     for (int64_t r = begin / pitch; r < rows && r * pitch < end; ++r) {
       const int64_t from = std::max(begin, r * pitch), to = std::min(end, r * pitch + box.columns);
       if (from >= to) continue;
-      w.jobs[jobs++] = {line + r, line + r, from - r * pitch, to - from, 1, from - begin};
+      DenseJob& job = w.jobs[jobs++] = {};
+      job.line = job.half_line = line + r, job.column = from - r * pitch;
+      job.rows = to - from, job.tiles = 1, job.position = from - begin;
       if (!plan_.flows)
         w.runs[runs++] = {r * plan_.line_step() + (from - r * pitch) * plan_.row_step(), to - from};
     }

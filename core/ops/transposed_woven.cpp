@@ -201,68 +201,93 @@ void WovenLayer::pack(const void* weights, void* packed, int threads) const {
   }
 }
 
-// Calls move(line, sources, count) for every line of a unit.
-template <class Move>
-void WovenLayer::for_lines(const Unit& unit, char* lines, int64_t batch_step, int64_t channel_step,
-                           const std::vector<int64_t>& steps, char* scratch, int threads, Move move) const {
-  const size_t rank = p_.axes.size(), last = rank - 1;
-  const bool blocks = cut_.residues_first && channel_step == item_;  // channels are moved together
-  const int64_t channels = blocks ? 1 : unit.channels.size;
-  const int64_t strip_begin = unit.strip.begin * p_.axes[0].stride - p_.axes[0].pad;
-  const int64_t begin = std::max<int64_t>(strip_begin, 0),
-                end = std::min(p_.axes[0].out, strip_begin + unit.strip.size * p_.axes[0].stride);
-  int64_t rows = rank > 1 ? std::max<int64_t>(end - begin, 0) : 1;
-  for (size_t a = 1; a < last; ++a) rows *= p_.axes[a].out;
-  const int64_t each = std::max<int64_t>(1, unit.items.size * channels / (4 * int64_t(threads)));
-  parallel_for((unit.items.size * channels + each - 1) / each, threads, [&](int64_t part, int) {
-    std::vector<WeaveSource> sources(cut_.sets[last].size());
-    for (int64_t n = part * each; n < std::min(unit.items.size * channels, (part + 1) * each); ++n) {
+void WovenLayer::move_lines(const Unit& unit, const Lines& lines, char* scratch, bool into_lines,
+                            int threads) const {
+  const size_t last = p_.axes.size() - 1, sets = cut_.sets[last].size();
+  const bool together = cut_.residues_first && lines.channel_step == item_;
+  const int64_t channels = together ? 1 : unit.channels.size;
+  const LayerAxis& along = p_.axes[last];
+  const WeaveLine line{lines.steps[last], together ? unit.channels.size * item_ : item_, along.out,
+                       along.pad};
+
+  // What the combos of one set of every outer axis bring to a line.
+  std::vector<Weaver> weavers;
+  std::vector<int64_t> batch_steps, channel_steps;  // [outer combo][set]
+  for (size_t first = 0; first < cut_.combos.size(); first += sets) {
+    std::vector<WeaveSource> sources;
+    for (size_t s = 0; s < sets; ++s) {
+      const Job& job = jobs_[unit.first_job + first + s];
+      const bool runs = job.begin < job.end;
+      const TransposedCombo& combo = cut_.combos[first + s];
+      const auto channel = [&](int64_t o, int64_t r) {
+        return runs ? channel_at(combo, unit.channels, o, r) * job.place.channel_step : 0;
+      };
+      batch_steps.push_back(job.place.batch_step);
+      channel_steps.push_back(channel(1, 0));
+      const TransposedSet* set = combo.sets[last];
+      sources.push_back({runs ? set : nullptr, last == 0 ? job.begin : 0, last == 0 ? job.end : set->blocks,
+                         channel(0, 1), runs ? job.place.steps[last] : 0});
+    }
+    weavers.emplace_back(line, sources);
+  }
+
+  struct Row {
+    int64_t line;
+    size_t weaver;
+  };
+  std::vector<Row> rows;
+  std::vector<int64_t> from;  // [row][set]
+  const int64_t strip = unit.strip.begin * p_.axes[0].stride - p_.axes[0].pad;
+  const int64_t begin = std::max<int64_t>(strip, 0),
+                end = std::min(p_.axes[0].out, strip + unit.strip.size * p_.axes[0].stride);
+  int64_t count = last > 0 ? std::max<int64_t>(end - begin, 0) : 1;
+  for (size_t a = 1; a < last; ++a) count *= p_.axes[a].out;
+  std::vector<const Spot*> spots(last);
+  for (int64_t n = 0; n < count; ++n) {
+    int64_t rest = n, offset = 0, outer = 0, residue = 0;
+    for (size_t a = last; a-- > 0;) {
+      const int64_t size = a == 0 ? end - begin : p_.axes[a].out, at = rest % size + (a == 0 ? begin : 0);
+      rest /= size;
+      spots[a] = &spots_[a][size_t(at)];
+      offset += at * lines.steps[a];
+    }
+    if (std::any_of(spots.begin(), spots.end(), [](const Spot* s) { return s->set < 0; })) continue;
+    for (size_t a = 0; a < last; ++a) {
+      const auto set = size_t(spots[a]->set);
+      outer = outer * int64_t(cut_.sets[a].size()) + int64_t(set);
+      residue = residue * int64_t(cut_.sets[a][set].phases.size()) + spots[a]->phase;
+    }
+    rows.push_back({offset, size_t(outer)});
+    for (size_t s = 0; s < sets; ++s) {
+      const size_t c = size_t(outer) * sets + s;
+      const Job& job = jobs_[unit.first_job + c];
+      from.push_back(0);
+      if (job.begin == job.end) continue;
+      const int64_t first = residue * int64_t(cut_.sets[last][s].phases.size());
+      from.back() =
+          job.place.offset + channel_at(cut_.combos[c], unit.channels, 0, first) * job.place.channel_step;
+      for (size_t a = 0; a < last; ++a)
+        from.back() += (spots[a]->block - (a == 0 ? job.begin : 0)) * job.place.steps[a];
+    }
+  }
+
+  const int64_t planes = unit.items.size * channels,
+                each = std::max<int64_t>(1, planes / (4 * std::max<int64_t>(1, threads)));
+  parallel_for((planes + each - 1) / each, threads, [&](int64_t part, int) {
+    std::vector<char*> bases(sets);
+    for (int64_t n = part * each; n < std::min(planes, (part + 1) * each); ++n) {
       const int64_t item = n / channels, channel = n % channels;
-      for (int64_t row = 0; row < rows; ++row) {
-        char* line =
-            lines + (unit.items.begin + item) * batch_step + (unit.channels.begin + channel) * channel_step;
-        int64_t rest = row, combo = 0, residue = 0;
-        bool reached = true;
-        int64_t at[64];
-        for (size_t a = last; a-- > 0;) {
-          const int64_t size = a == 0 ? end - begin : p_.axes[a].out;
-          at[a] = rest % size + (a == 0 ? begin : 0);
-          rest /= size;
-        }
-        for (size_t a = 0; a < last; ++a) {
-          const Spot& spot = spots_[a][size_t(at[a])];
-          line += at[a] * steps[a];
-          reached = reached && spot.set >= 0;
-          if (!reached) break;
-          combo = combo * int64_t(cut_.sets[a].size()) + spot.set;
-          residue = residue * int64_t(cut_.sets[a][size_t(spot.set)].phases.size()) + spot.phase;
-        }
-        if (!reached) continue;
-        int64_t count = 0;
-        for (size_t s = 0; s < cut_.sets[last].size(); ++s) {
-          const TransposedSet& set = cut_.sets[last][s];
-          const size_t c = size_t(combo) * cut_.sets[last].size() + s;
-          const Job& job = jobs_[unit.first_job + c];
-          if (job.begin == job.end) continue;
-          const TransposedCombo& one = cut_.combos[c];
-          const auto phases = int64_t(set.phases.size());
-          char* from = scratch + job.place.offset + item * job.place.batch_step +
-                       channel_at(one, unit.channels, channel, residue * phases) * job.place.channel_step;
-          for (size_t a = 0; a < last; ++a)
-            from += (spots_[a][size_t(at[a])].block - (a == 0 ? job.begin : 0)) * job.place.steps[a];
-          const int64_t phase_step =
-              (channel_at(one, unit.channels, 0, 1) - channel_at(one, unit.channels, 0, 0)) *
-              job.place.channel_step;
-          sources[size_t(count++)] = {&set,
-                                      from,
-                                      last == 0 ? job.begin : 0,
-                                      last == 0 ? job.end : set.blocks,
-                                      phase_step,
-                                      job.place.steps[last]};
-        }
-        const int64_t element = blocks ? unit.channels.size * item_ : item_;
-        move(WeaveLine{line, steps[last], element, p_.axes[last].out, p_.axes[last].pad}, sources.data(),
-             count);
+      char* const to = lines.at + (unit.items.begin + item) * lines.batch_step +
+                       (unit.channels.begin + channel) * lines.channel_step;
+      for (size_t r = 0; r < rows.size(); ++r) {
+        const size_t c = rows[r].weaver * sets;
+        for (size_t s = 0; s < sets; ++s)
+          bases[s] =
+              scratch + from[r * sets + s] + item * batch_steps[c + s] + channel * channel_steps[c + s];
+        if (into_lines)
+          weavers[rows[r].weaver].weave(to + rows[r].line, bases.data());
+        else
+          weavers[rows[r].weaver].unravel(to + rows[r].line, bases.data());
       }
     }
   });
@@ -274,12 +299,14 @@ Outcome WovenLayer::run_unit(const Unit& unit, const LayerArrays& arrays, int th
   char* const sums = lease.data();
   char* const residual = p_.residual ? sums + unit.bytes : nullptr;
   char* const bias = sums + scratch_bytes_;
-  std::vector<int64_t> steps;
   if (residual) {
     std::memset(residual, 0, size_t(unit.bytes));  // what is cropped
-    for (const LayerAxis& a : p_.axes) steps.push_back(a.residual_step);
-    for_lines(unit, const_cast<char*>(static_cast<const char*>(arrays.residual)), p_.residual_batch_step,
-              p_.residual_channel_step, steps, residual, threads, unravel);
+    Lines lines{const_cast<char*>(static_cast<const char*>(arrays.residual)),
+                p_.residual_batch_step,
+                p_.residual_channel_step,
+                {}};
+    for (const LayerAxis& a : p_.axes) lines.steps.push_back(a.residual_step);
+    move_lines(unit, lines, residual, false, threads);
   }
   Outcome all;
   for (size_t c = 0; c < cut_.combos.size() && all.finished; ++c) {
@@ -303,10 +330,9 @@ Outcome WovenLayer::run_unit(const Unit& unit, const LayerArrays& arrays, int th
     all = {one.finished, all.reported || one.reported};
   }
   if (!all.finished) return all;
-  steps.clear();
-  for (const LayerAxis& a : p_.axes) steps.push_back(a.out_step);
-  for_lines(unit, static_cast<char*>(arrays.out), p_.out_batch_step, p_.out_channel_step, steps, sums,
-            threads, weave);
+  Lines lines{static_cast<char*>(arrays.out), p_.out_batch_step, p_.out_channel_step, {}};
+  for (const LayerAxis& a : p_.axes) lines.steps.push_back(a.out_step);
+  move_lines(unit, lines, sums, true, threads);
   return all;
 }
 

@@ -54,9 +54,13 @@ class WovenLayer final : public Layer {
   void arrange(const Prepared& prepared, const char* weights, char* to) const;
   int64_t channel_at(const TransposedCombo& combo, PairRange channels, int64_t channel,
                      int64_t residue) const;
-  template <class Move>
-  void for_lines(const Unit& unit, char* lines, int64_t batch_step, int64_t channel_step,
-                 const std::vector<int64_t>& steps, char* scratch, int threads, Move move) const;
+  // Lines of an array of the output's shape, and their residues in scratch memory: into the lines, or out of them.
+  struct Lines {
+    char* at;
+    int64_t batch_step, channel_step;
+    std::vector<int64_t> steps;
+  };
+  void move_lines(const Unit& unit, const Lines& lines, char* scratch, bool into_lines, int threads) const;
   Outcome run_unit(const Unit& unit, const LayerArrays& arrays, int threads, Poll poll) const;
 
   LayerProblem p_;

@@ -90,7 +90,7 @@ void GradientStrip<T>::select(const GradientBlock& block, const char* x, const c
   tap_step_ = columns.dilation * pixel_step_;
   used_ = 0;
   if (untouched_) {
-    channel_step_ = p.in_channel_step / plan_.item;
+    if (plan_.in_channels > 1) channel_step_ = p.in_channel_step / plan_.item;
     position_step_ = columns.in_step / plan_.item * columns.stride;
     tap_step_ = columns.in_step / plan_.item * columns.dilation;
     return;
@@ -99,6 +99,7 @@ void GradientStrip<T>::select(const GradientBlock& block, const char* x, const c
                 pixels = plan_.row_pixels(positions);
   const int64_t apart = in_place_ ? p.axes.back().in_step / plan_.item : pixel_step_;
   for (int64_t j = 0; j < pixels; ++j) std::fill(zeros_ + j * apart, zeros_ + j * apart + pixel_step_, T(0));
+  if (in_place_) std::fill(zeros_, zeros_ + pixels * pixel_step_, T(0));  // for runs at a border, which are packed
   std::fill(slot_, slot_ + sources_, -1);
 }
 
@@ -234,7 +235,8 @@ bool GradientStrip<T>::borderless() const {
   if (!inside) return false;
   const bool channels_last = plan_.in_channels == 1 || p.in_channel_step == plan_.item;
   const bool pixels = columns.in_step == plan_.in_channels * plan_.item;
-  if (plan_.folded || p.parts() == 2) return channels_last && pixels;
+  if (p.parts() == 2) return false;
+  if (plan_.folded) return channels_last && pixels;
   // Rows of a tile that lie 4096 bytes apart drive each other out of the near cache.
   return (channels_last && columns.in_step > 0 && columns.in_step <= kShortPixel) ||
          (columns.in_step == plan_.item && columns.stride <= 2 && p.in_channel_step % 4096 != 0);

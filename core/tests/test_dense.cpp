@@ -1,6 +1,7 @@
 // The dense method against the definition: random layers of every kind, and shapes that take its special ways.
 #include "core/ops/dense.h"
 
+#include "core/ops/dense_planes.h"
 #include "core/tests/check.h"
 #include "core/tests/layer_check.h"
 #include "core/tests/random.h"
@@ -55,6 +56,33 @@ FALTUNG_TEST(dense_layers_of_one_tap) {
                .most_products = 2000000,
                .types = {DType::f32, DType::f64}},
               100, 6000);
+}
+
+// Several taps on planes that are not turned, and what is left of their rows; weights that are not finite at a border.
+FALTUNG_TEST(dense_layers_on_planes) {
+  const std::vector<Isa> isas = available_isas();
+  int planes = 0;
+  for (std::uint64_t i = 0; i < 3000 && planes < repeated(60); ++i) {
+    const LayerCase c = random_layer({.most_rank = 2,
+                                      .groups = LayerGroups::one,
+                                      .most_channels = 80,
+                                      .most_size = 200,
+                                      .most_taps = 3,
+                                      .most_stride = 1,
+                                      .most_products = 3000000,
+                                      .types = {DType::f32, DType::f64},
+                                      .complex_numbers = false,
+                                      .views = false,
+                                      .not_finite = i % 4 == 0},
+                                     7000 + i);
+    const auto plan = plan_dense(c.problem, isas[i % isas.size()]);
+    if (c.problem.taps() == 1 || (dynamic_cast<const DensePlanes<float>*>(plan.get()) == nullptr &&
+                                  dynamic_cast<const DensePlanes<double>*>(plan.get()) == nullptr))
+      continue;
+    ++planes;
+    check_layer(c, *plan);
+  }
+  CHECK(planes >= 30);
 }
 
 }  // namespace faltung::tests

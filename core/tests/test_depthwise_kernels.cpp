@@ -45,11 +45,12 @@ struct Call {
     args.x = random.between(-9, 9);
     std::int64_t entries = 0;
     for (std::int64_t n = random.between(1, 4); n > 0; --n) {
-      DepthwiseRun run{random.between(0, entries), random.between(0, 20), random.between(1, 5),
-                       random.between(1, k.most_taps), n > 1 && random.one_in(3)};
+      DepthwiseRun run{random.between(0, entries), random.between(0, 20),
+                       random.between(1, 5),       random.between(1, k.most_taps),
+                       n > 1 && random.one_in(3),  random.one_in(3) ? random.between(1, 9) : 0};
       runs.push_back(run);
       entries = std::max(entries, run.row + run.rows + k.rows - 1);
-      taps += run.rows * run.taps;
+      taps += run.skip + run.rows * run.taps;
       reach =
           std::max(reach, run.offset + (args.tiles * k.columns + run.taps - 2) * args.step + args.channels);
     }
@@ -92,12 +93,14 @@ struct Call {
     const std::int64_t v = ch >= args.channels - k.lanes ? vectors - 1 : ch / k.lanes;
     const std::int64_t lane = ch - (v + 1 < vectors ? v * k.lanes : args.channels - k.lanes);
     const T* w = args.weights + v * args.vector_weights;
-    for (const DepthwiseRun& run : runs)
+    for (const DepthwiseRun& run : runs) {
+      w += run.skip * k.lanes;
       for (std::int64_t i = 0; i < run.rows; ++i)
         for (std::int64_t t = 0; t < run.taps; ++t, w += k.lanes)
           add(static_cast<long double>(
                   lines[size_t(run.row + r + i)][(x + t) * args.step + run.offset + ch]) *
               w[lane]);
+    }
     if (args.bias) add(bias[ch]);
     if (args.residual) add(residual[r * args.residual_row + x * args.residual_step + ch]);
     const long double unit = std::ldexp(1.0L, sizeof(T) == 4 ? -24 : -53);

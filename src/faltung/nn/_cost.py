@@ -36,10 +36,14 @@ def seconds(how: LayerRecipe, method: str, compute: str) -> float:
     row = spec.output_size[-1]
     pointwise = prod(spec.kernel_size) == 1 and set(spec.stride) == {1}
     if method == "gemm":
-        share *= _full(channels, lanes)
+        on_planes = not last and not pointwise and _on_planes(how, channels, lanes)
+        share *= _full(row, lanes) if on_planes else _full(channels, lanes)
+        if not last and not on_planes and channels <= lanes:
+            share *= _tuning.LAYER_GEMM_NARROW
         if spec.groups > 1:
             share *= channels / (channels + _tuning.LAYER_GEMM_GROUPS)
-        turned, read = _tuning.LAYER_GEMM_BYTE["last" if last else "pointwise" if pointwise else "first"]
+        layout = "last" if last else "pointwise" if pointwise or on_planes else "first"
+        turned, read = _tuning.LAYER_GEMM_BYTE[layout]
         moved = results * turned + samples * read
         moved += max(samples + results - _tuning.LAYER_NEAR, 0) * _tuning.LAYER_FAR_BYTE
         call += _tuning.LAYER_GEMM_SECONDS
@@ -52,6 +56,8 @@ def seconds(how: LayerRecipe, method: str, compute: str) -> float:
         alone = spec.groups == spec.in_channels or spec.stride[-1] > 1
         byte = _tuning.LAYER_GROUPED_BYTE["last" if last else "alone" if alone else "first"]
         moved = (samples + results) * byte
+        if spec.groups == 1:
+            moved += max(samples + results - _tuning.LAYER_NEAR, 0) * _tuning.LAYER_FAR_BYTE
         call += how.request.batch * spec.in_channels * _tuning.LAYER_PLANE_SECONDS
     else:
         multiplier = spec.out_channels // spec.in_channels
@@ -61,6 +67,8 @@ def seconds(how: LayerRecipe, method: str, compute: str) -> float:
         if method == "planes":
             byte += _tuning.LAYER_PLANES_TURN if last else 0
             call += how.request.batch * spec.out_channels * _tuning.LAYER_PLANE_SECONDS
+        if method == "depthwise":
+            share /= _inside(how)
         moved = (samples + results) * byte
     return call + 2 * how.products / (ceiling(compute) * share) + moved
 
@@ -100,6 +108,42 @@ def _share_in_lanes(how: LayerRecipe, item: int) -> float:
         return _tuning.LAYER_LANES_SHARE[kind] * _full(row, _tuning.LAYER_LANES_TILE)
     folds = inputs == outputs and inputs in (2, 4, 8) and inputs < lanes <= spec.out_channels
     return _tuning.LAYER_LANES_SHARE["folded"] if folds else 0.0
+
+
+def _inside(how: LayerRecipe) -> float:
+    """The share of a depthwise layer's products that are made: those of taps that meet samples.
+
+    Rows of taps outside are left out; along rows, about half of them are.
+    """
+    r = how.request
+    taps = prod(r.spec.kernel_size)
+    if not _tuning.LAYER_SKIPPED_TAPS[0] <= taps <= _tuning.LAYER_SKIPPED_TAPS[1]:
+        return 1.0
+    share = 1.0
+    for axis in range(max(0, r.spec.rank - 2), r.spec.rank):
+        if r.boundary[axis] != "constant" or r.spec.transposed:
+            continue
+        out, size, stride = r.spec.output_size[axis], r.spec.input_size[axis], r.spec.stride[axis]
+        count, dilation, pad = r.spec.kernel_size[axis], r.spec.dilation[axis], r.spec.padding[axis][0]
+        met = 0
+        for tap in range(count):
+            shift = tap * dilation - pad  # outputs o with 0 <= o stride + shift < size
+            met += max(0, min(out, -(-(size - shift) // stride)) - max(0, -(shift // stride)))
+        part = met / (count * out)
+        share *= (1 + part) / 2 if axis + 1 == r.spec.rank else part
+    return max(share, 1 / taps)
+
+
+def _on_planes(how: LayerRecipe, channels: int, lanes: int) -> bool:
+    """Whether the dense method computes few terms on planes as they lie: core/ops/dense_planes.cpp."""
+    spec = how.request.spec
+    row = spec.output_size[-1]
+    return (
+        prod(spec.kernel_size) * (spec.in_channels // spec.groups) <= 256
+        and channels >= (32 if spec.stride[-1] == 1 else 256)
+        and row >= 2 * lanes
+        and _full(row, lanes) > 1 / 1.07
+    )
 
 
 def _full(n: int, lanes: int) -> float:

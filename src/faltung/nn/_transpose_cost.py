@@ -34,8 +34,9 @@ def seconds(how: LayerRecipe, method: str, compute: str) -> float:
         share *= woven / (-(-woven // lanes) * lanes)
         if spec.groups > 1:
             share *= channels / (channels + _tuning.LAYER_GEMM_GROUPS)
-        turned, read = _tuning.LAYER_GEMM_BYTE["last" if last else "first"]
-        moved = results * turned + samples * read
+        # In both layouts results pass through cache once more, and go out as whole lines.
+        written, read = _tuning.LAYER_GEMM_BYTE["last"]
+        moved = results * written + samples * read
     elif method == "grouped":
         share *= channels / (channels + _tuning.LAYER_GROUPED_REUSE) * row / (-(-row // lanes) * lanes)
         moved = (samples + results) * _tuning.LAYER_GROUPED_BYTE["last" if last else "first"]
