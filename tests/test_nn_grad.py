@@ -259,3 +259,14 @@ def test_many_threads_at_once(rng):
     expected = [run(item) for item in inputs]
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(run, inputs)) == expected
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("method", ["depthwise", "gemm"])
+@pytest.mark.parametrize("channels", [64, 96, 160])
+def test_nothing_of_an_earlier_call_remains(rng, channels, method, layout):
+    """A call whose memory held NaN: what lies beyond a border is 0 at every step by which it is read."""
+    x, w, g, options = case(rng, "float32", "depthwise", 2, 1, layout, channels, padding=1, stride=2)
+    options |= {"method": method, "workers": 1}
+    fl.nn.grad.conv_weight(np.full_like(x, np.nan), w.shape, np.full_like(g, np.nan), **options)
+    held("conv_weight", x, w.shape, g, **options)

@@ -9,7 +9,7 @@ import faltung as fl
 from faltung import _core
 from faltung.nn import _pair, _pair_calls
 from grids import BFLOAT16, cover, draw
-from nn_tools import LAYOUTS, turned, turned_weights
+from nn_tools import LAYOUTS, VIEWS, turned, turned_weights
 from test_nn_separable import check, pair
 
 SIZE = (12, 9)
@@ -126,12 +126,26 @@ def test_what_is_not_taken_goes_by_two_calls(rng, passes):
         a, d, p = (np.rint(2 * array).astype(dtype) for array in (x, depthwise, pointwise))
         two = fl.nn.conv(fl.nn.conv(a, d, groups=16), p)
         np.testing.assert_array_equal(fl.nn.separable_conv(a, d, p), two)
-    fl.nn.separable_conv(x.tolist(), depthwise, pointwise, b)
-    assert passes == [None]
     with pytest.raises(fl.FaltungError, match="`mid_bias` must hold one number"):
         fl.nn.separable_conv(x, depthwise, pointwise, b, mid_bias=np.zeros(3, np.float32))
     with pytest.raises(fl.FaltungError, match="`stride`"):
         fl.nn.separable_conv(x, depthwise, pointwise, b, stride=[0, 1])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_equal_numbers_give_equal_bits_wherever_they_lie(rng, passes, layout):
+    x, depthwise, pointwise, b, mid_bias = pair(rng, "float32", SIZE, (3, 3), 16, 1, 16, 2, layout)
+    options = {"mid_bias": mid_bias, "padding": 1, "layout": layout}
+    want = fl.nn.separable_conv(x, depthwise, pointwise, b, **options)
+    strewn = np.repeat(b, 2)[::2]
+    assert fl.nn.separable_conv(x, depthwise, pointwise, strewn, **options).tobytes() == want.tobytes()
+    for view in VIEWS.values():
+        got = fl.nn.separable_conv(view(x), view(depthwise), view(pointwise), b, **options)
+        assert got.tobytes() == want.tobytes()
+    listed = fl.nn.separable_conv(x.tolist(), depthwise, pointwise.tolist(), b, **options)
+    assert listed.tobytes() == want.tobytes()
+    assert fl.nn.separable_conv(x, depthwise, pointwise, b, out=x, **options) is x
+    assert x.tobytes() == want.tobytes() and all(passes)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

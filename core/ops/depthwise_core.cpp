@@ -53,7 +53,7 @@ DepthwiseCore<T>::DepthwiseCore(const LayerProblem& problem, Isa isa)
     zero_elements_ = std::max(zero_elements_, (reach - 1) * std::abs(c.in_step) / item + s_.width);
   int64_t samples = p_.in_channels;
   for (const LayerAxis& a : p_.axes) samples *= a.in;
-  fetches_ = in_place_ && (samples + p_.out_channels * p_.positions()) * item > kFarBytes;
+  fetches_ = in_place_ && (p_.far || (samples + p_.out_channels * p_.positions()) * item > kFarBytes);
   table_bytes_ = aligned((s_.panels * s_.entries + int64_t(s_.rows.class_taps.size()) * s_.tile_rows) *
                          int64_t(sizeof(T*)));
   runs_bytes_ = aligned(2 * int64_t(s_.parts.size() * sizeof(DepthwiseRun)));
@@ -347,7 +347,8 @@ bool DepthwiseCore<T>::run(int64_t unit, const DepthwiseArrays<T>& arrays, char*
     int64_t begin = u.column_begin, end = u.column_end;
     if (begin < s_.interior_begin) begin = std::max(s_.interior_begin, begin + border);
     if (end > s_.interior_end) end = std::min(s_.interior_end, end - border);
-    if (begin < end && end - begin >= border) {
+    const bool whole = begin == u.column_begin && end == u.column_end;
+    if (begin < end && (whole || end - begin >= border)) {
       left.end = inner.begin = begin;
       inner.end = right.begin = end;
     }

@@ -96,7 +96,7 @@ DepthwiseSchedule::DepthwiseSchedule(const LayerProblem& problem, const Depthwis
 
   int64_t samples = problem.in_channels;
   for (const LayerAxis& a : problem.axes) samples *= a.in;
-  const bool far = (samples + channels * problem.positions()) * item > kFarBytes;
+  const bool far = problem.far || (samples + channels * problem.positions()) * item > kFarBytes;
   const int64_t whole = std::lcm<int64_t>(limits.lanes, problem.group_out());
   const auto whole_blocks = [&](int64_t n) { return std::max(whole, n / whole * whole); };
   channel_block = whole_blocks(std::min(ceil_div(channels, whole) * whole, kChannelBytes[far] / item));

@@ -7,12 +7,15 @@
 #include "core/base/lease.h"
 #include "core/ops/dense.h"
 #include "core/ops/depthwise.h"
+#include "core/ops/pair_planes.h"
 #include "core/reference/number.h"
 
 namespace faltung {
 namespace {
 
 constexpr int64_t kLine = 64;
+
+constexpr int64_t kFarBytes = 1 << 20;  // of samples, beside the middle and the results
 
 int64_t whole_lines(int64_t bytes) {
   return (bytes + kLine - 1) / kLine * kLine;
@@ -39,10 +42,14 @@ void check(const LayerProblem& d, const LayerProblem& p) {
   demand(!d.residual, "nothing is added between the layers of a pair");
 }
 
-// Whether the middle has its channels last: as the layers that would run alone have it, of which a pass gives the bits.
+constexpr int64_t kWidePlanes = 1024;  // positions, from which on planes are multiplied where they are
+
+// Whether the middle has its channels last. Between planes narrow ones have: samples are turned on their way in, and results
+// on their way out. It decides the order of sums, so it follows the caller's order, never the steps of one array.
 bool middle_last(const LayerProblem& d, const LayerProblem& p) {
-  if (d.order != ChannelOrder::by_steps) return d.order == ChannelOrder::last;
-  return p.out_channel_step == kItemSize[int(p.out)] || d.in_channel_step == kItemSize[int(d.in)];
+  if (d.order == ChannelOrder::last || p.positions() < kWidePlanes) return true;
+  return d.order == ChannelOrder::by_steps &&
+         (p.out_channel_step == kItemSize[int(p.out)] || d.in_channel_step == kItemSize[int(d.in)]);
 }
 
 }  // namespace
@@ -58,7 +65,11 @@ LayerPair::LayerPair(const LayerProblem& depthwise, const LayerProblem& pointwis
   // Positions that lie 4096 bytes apart fall into one set of the nearest cache.
   const int64_t pixel = (channels * item % 4096 == 0 ? channels * item + kLine : channels * item);
   int64_t row = last ? pixel : channels * item;
-  for (size_t a = 1; a < depthwise.axes.size(); ++a) row *= depthwise.axes[a].out;
+  int64_t samples = depthwise.in_channels * kItemSize[int(depthwise.in)] * depthwise.axes[0].stride;
+  for (size_t a = 1; a < depthwise.axes.size(); ++a)
+    row *= depthwise.axes[a].out, samples *= depthwise.axes[a].in;
+  const bool far = depthwise.batch * depthwise.axes[0].in * samples / depthwise.axes[0].stride > kFarBytes;
+  row = std::max(row, (row + samples) / 2);  // with a stride, samples are what fills the cache
   const int64_t rows = depthwise.axes[0].out;
   items_ = cut_evenly(depthwise.batch, std::max<int64_t>(1, middle_bytes / (row * rows)));
   const int64_t most_rows = items_[0].size > 1 ? rows : std::max<int64_t>(1, middle_bytes / row);
@@ -76,9 +87,11 @@ LayerPair::LayerPair(const LayerProblem& depthwise, const LayerProblem& pointwis
     LayerProblem p = depthwise;
     p.batch = s.items;
     p.axes[0].in = s.in, p.axes[0].out = s.rows, p.axes[0].pad = s.pad;
+    p.far = far;
     p.order = last ? ChannelOrder::last : ChannelOrder::first;
     place(s, p, &LayerAxis::out, &LayerAxis::out_step, p.out_channel_step, p.out_batch_step);
-    return plan_depthwise(p, isa);
+    std::unique_ptr<Layer> turned = last ? plan_pair_planes(p, isa) : nullptr;
+    return turned ? std::move(turned) : plan_depthwise(p, isa);
   };
   const auto plan_second = [&](const PairShape& s) {
     LayerProblem p = pointwise;

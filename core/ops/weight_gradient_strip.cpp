@@ -99,7 +99,8 @@ void GradientStrip<T>::select(const GradientBlock& block, const char* x, const c
                 pixels = plan_.row_pixels(positions);
   const int64_t apart = in_place_ ? p.axes.back().in_step / plan_.item : pixel_step_;
   for (int64_t j = 0; j < pixels; ++j) std::fill(zeros_ + j * apart, zeros_ + j * apart + pixel_step_, T(0));
-  if (in_place_) std::fill(zeros_, zeros_ + pixels * pixel_step_, T(0));  // for runs at a border, which are packed
+  // Runs at a border read them at packed steps.
+  if (in_place_) std::fill(zeros_, zeros_ + pixels * pixel_step_, T(0));
   std::fill(slot_, slot_ + sources_, -1);
 }
 

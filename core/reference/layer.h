@@ -42,6 +42,7 @@ struct LayerProblem {
   // Integers only: what stands for 0 in x and in w, of every output channel or of all; terms outside stay omitted.
   int64_t in_zero = 0;
   std::vector<int64_t> weight_zero;
+  bool far = false;  // a hint: part of a layer whose samples outgrow the near cache, as these alone would not
 
   int64_t group_in() const { return in_channels / groups; }
   int64_t group_out() const { return out_channels / groups; }

@@ -98,7 +98,8 @@ LAYER_MATRIX_NUMBER = (3.5e-10, 3e-10)
 LAYER_MATRIX_NEAR = 1 << 20
 LAYER_MATRIX_FAR_BYTE = 1.5e-11
 LAYER_FAR_BYTE = 6e-11
-PAIR_BYTES = 1 << 18  # of samples: below, what lies between two layers stays near without being told to
+# One pass over a depthwise and a 1x1 layer saves so many seconds a byte between them, by layout.
+PAIR_BYTE = {"channels_first": 6e-11, "channels_last": 1e-11}
 
 # Missing data: outputs of a block between whose convolutions all stays in cache, of a strip of work on it;
 # the weight below which spectral outputs are made again term by term, in boxes of so many.

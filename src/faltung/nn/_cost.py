@@ -75,7 +75,9 @@ def seconds(how: LayerRecipe, method: str, compute: str) -> float:
 
 def pair_seconds(first: LayerRecipe, second: LayerRecipe, depthwise: float, pointwise: float) -> float:
     """Of one pass over two layers that take so long alone: what lies between them stays near."""
-    return depthwise + pointwise
+    between = first.size * first.request.dtype.itemsize
+    saved = _tuning.CALL_SECONDS / 2 + between * _tuning.PAIR_BYTE[first.request.layout]
+    return max(depthwise + pointwise - saved, pointwise)
 
 
 def ceiling(compute: str) -> float:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from faltung._calls import forgetting
 from faltung._dtype import DType
 from faltung._errors import FaltungError
+from faltung._operands import checked_out
 from faltung._recipe import contiguous, raw, steps_whole, touches
 from faltung._tuning import CACHED_CALLS
 
 from ._describe import described
+from ._operands import addend, pair
 from ._pair import FUSED, pair_recipe
 from ._recipe import CorePair, recipe
 
@@ -32,7 +34,7 @@ class PairData(NamedTuple):
     mid_bias: Any
     b: Any
     residual: Any
-    out: Any
+    out: Any = None
 
 
 class _Place(NamedTuple):
@@ -47,13 +49,42 @@ class _Call(NamedTuple):
     release: bool
 
 
-def fused(data: PairData, first: Options, second: Options) -> Array | None:
+def fused(data: PairData, first: Options, second: Options) -> Any:
     """The result, or None where two calls have to do it, and to say what is wrong.
 
-    `first` and `second` are the options of the two layers, in the order of `described`.
+    `first` and `second` are the options of the two layers, in the order of `described`. What the core cannot
+    read, or write to, is copied: equal numbers give equal bits wherever they lie.
     """
+    if type(data.x) is np.ndarray and all(_plain(a, data.x.dtype) for a in data) and _apart(data):
+        return _run(data, first, second)
+    try:
+        x, depthwise, restore = pair(data.x, data.depthwise, ("x", "depthwise"))
+        pointwise = pair(x, data.pointwise, ("x", "pointwise"))[1]
+        others = (addend("b", a, x.dtype) for a in (data.mid_bias, data.b, data.residual))
+        arrays = [None if a is None else np.ascontiguousarray(a) for a in (x, depthwise, pointwise, *others)]
+    except FaltungError:
+        return None
+    copied = PairData(*arrays)
+    if not all(_plain(a, x.dtype) for a in copied):
+        return None
+    y = _run(copied, first, second)
+    if y is None or data.out is None:
+        return None if y is None else restore(y)
+    checked_out(data.out, y.shape, y.dtype)[...] = y
+    return data.out
+
+
+def _apart(data: PairData) -> bool:
+    """Whether biases lie side by side, and results may be written to `out` at once."""
+    out, operands = data.out, [a for a in data[:-1] if a is not None]
+    if not all(a is None or a.flags.c_contiguous for a in (data.mid_bias, data.b)):
+        return False
+    return out is None or (bool(out.flags.writeable) and not touches(out, *operands))
+
+
+def _run(data: PairData, first: Options, second: Options) -> Array | None:
     x, depthwise, pointwise, mid_bias, b, residual, out = data
-    if type(x) is not np.ndarray or x.dtype.kind not in "fV" or not all(_plain(a, x.dtype) for a in data):
+    if x.dtype.kind not in "fV":
         return None
     try:
         hash((first, second))
@@ -64,10 +95,6 @@ def fused(data: PairData, first: Options, second: Options) -> Array | None:
         _maybe(residual), _maybe(out), first, second, (*map(type, first), *map(type, second)),
     )  # fmt: skip
     if known is None:
-        return None
-    if out is not None and not (out.flags.writeable and steps_whole(out)):
-        return None
-    if out is not None and touches(out, *(a for a in data[:-1] if a is not None)):
         return None
     y: Array = np.empty(known.shape, x.dtype) if out is None else out
     middle, outer, added = (None if a is None else raw(a) for a in (mid_bias, b, residual))
@@ -93,10 +120,7 @@ def _maybe(array: Array | None) -> _Place | None:
 
 
 def _shape(bias: Array | None) -> Strides | None:
-    """Of a bias, whose elements must stand side by side."""
-    if bias is None:
-        return None
-    return bias.shape if bias.flags.c_contiguous else (-1,)
+    return None if bias is None else bias.shape
 
 
 @lru_cache(maxsize=CACHED_CALLS)
@@ -124,10 +148,10 @@ def _known(
         if result.shape != two.out_shape or (residual and residual.shape != two.out_shape):
             return None
         over = residual.strides if residual else None
-        pair = how.layer(x.strides, depthwise.strides, pointwise.strides, result.strides, over)
+        core = how.layer(x.strides, depthwise.strides, pointwise.strides, result.strides, over)
     except (FaltungError, ValueError):
         return None
-    return _Call(pair, two.out_shape, *how.threads(workers))
+    return _Call(core, two.out_shape, *how.threads(workers))
 
 
 forgetting += [_known.cache_clear, pair_recipe.cache_clear]
