@@ -25,7 +25,7 @@ SETTLE = 0.02
 """Seconds left for idle workers of the contestant before to stop spinning, when there is more than one."""
 
 WARM = 0.015
-"""Seconds of untimed calls after that pause: the system may need 10 ms to give woken workers cores of their own."""
+"""Seconds of untimed calls after that pause: woken workers may wait 10 ms for cores of their own."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@
 #include "core/ops/dense.h"
 #include "core/ops/depthwise.h"
 #include "core/ops/grouped_run.h"
+#include "core/ops/matrix.h"
 #include "core/ops/planes.h"
 #include "core/ops/transposed.h"
 
@@ -26,9 +27,10 @@ using Steps = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, i
 using Types = std::tuple<int, int, int, int>;
 using Function = std::tuple<int, double, double>;
 using Blocks = std::tuple<std::vector<int64_t>, bool, bool, bool>;  // block, folded, local, keep
-enum LayerMethod { kReference, kGemm, kDepthwise, kGrouped, kPlanes, kSpectral };
+enum LayerMethod { kReference, kGemm, kDepthwise, kGrouped, kPlanes, kSpectral, kMatrix };
 
-std::unique_ptr<Layer> plan_by(LayerMethod method, const LayerProblem& p, const Blocks& spectral) {
+std::unique_ptr<Layer> plan_by(LayerMethod method, const LayerProblem& p, const Blocks& spectral,
+                               int products) {
   switch (method) {
     case kReference:
       return plan_layer_reference(p);
@@ -45,6 +47,8 @@ std::unique_ptr<Layer> plan_by(LayerMethod method, const LayerProblem& p, const 
     }
     case kGrouped:
       return plan_grouped(p, selected_isa());
+    case kMatrix:
+      return plan_matrix(p, products, selected_isa());
   }
   throw std::invalid_argument("unknown method");
 }
@@ -52,7 +56,8 @@ std::unique_ptr<Layer> plan_by(LayerMethod method, const LayerProblem& p, const 
 void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& axes, const Steps& steps,
                const Types& types, bool complex_numbers, int store, bool bias, bool residual,
                const Function& activation, int64_t in_zero, const std::vector<int64_t>& weight_zero,
-               int64_t weight_offset, int method, bool transposed, const Blocks& spectral, bool channels_last) {
+               int64_t weight_offset, int method, bool transposed, const Blocks& spectral, bool channels_last,
+               int products) {
   LayerProblem p;
   std::tie(p.batch, p.groups, p.in_channels, p.out_channels) = sizes;
   for (const auto& [in, out, taps, stride, dilation, pad, boundary, in_step, weight_step, out_step,
@@ -72,10 +77,12 @@ void construct(PyLayer* self, const Sizes& sizes, const std::vector<AxisTuple>& 
   p.activation = Activation(name), p.lo = lo, p.hi = hi;
   p.in_zero = in_zero;
   p.weight_zero = weight_zero;
-  const auto by_method = [&](const LayerProblem& one) { return plan_by(LayerMethod(method), one, spectral); };
-  const TransposedWay way = method == kReference ? TransposedWay::apart
-                            : method == kGemm    ? TransposedWay::together
-                                                 : TransposedWay::woven;
+  const auto by_method = [&](const LayerProblem& one) {
+    return plan_by(LayerMethod(method), one, spectral, products);
+  };
+  const TransposedWay way = method == kReference                   ? TransposedWay::apart
+                            : method == kGemm || method == kMatrix ? TransposedWay::together
+                                                                   : TransposedWay::woven;
   std::unique_ptr<Layer> plan =
       transposed ? plan_transposed(p, by_method, way, selected_isa()) : by_method(p);
   new (self) PyLayer{std::move(p), std::move(plan), weight_offset};
@@ -143,7 +150,7 @@ void bind_layer(nb::module_& m) {
            nb::arg("complex_numbers"), nb::arg("store"), nb::arg("bias"), nb::arg("residual"),
            nb::arg("activation"), nb::arg("in_zero"), nb::arg("weight_zero"), nb::arg("weight_offset"),
            nb::arg("method"), nb::arg("transposed"), nb::arg("spectral") = Blocks{{}, false, false, false},
-           nb::arg("channels_last") = false)
+           nb::arg("channels_last") = false, nb::arg("products") = 6)
       .def("pack", &pack, nb::arg("weights"), nb::arg("threads"))
       .def("run", &run, nb::arg("x"), nb::arg("packed"), nb::arg("bias").none(), nb::arg("residual").none(),
            nb::arg("out"), nb::arg("threads"), nb::arg("release"))

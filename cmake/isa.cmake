@@ -8,6 +8,13 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(FALTUNG_FLAGS_avx2 -mavx2 -mfma -mf16c -mno-avx512f)
   set(FALTUNG_FLAGS_avx512 -mavx512f -mavx512vl -mavx512bw -mavx512dq -mavx512cd -mavx2 -mfma -mf16c
       -mprefer-vector-width=512)
+  include(CheckCXXCompilerFlag)
+  check_cxx_compiler_flag("-mamx-tile -mamx-bf16 -mavx512bf16" FALTUNG_COMPILES_AMX)
+  if(FALTUNG_COMPILES_AMX)
+    list(APPEND FALTUNG_ISAS amx)
+    # GCC 12 takes the undefined operands of its own intrinsics for mistakes.
+    set(FALTUNG_FLAGS_amx ${FALTUNG_FLAGS_avx512} -mavx512bf16 -mamx-tile -mamx-bf16 -Wno-maybe-uninitialized -Wno-uninitialized)
+  endif()
 endif()
 
 # One object library per ISA: every unit of core/kernels/isa whose name ends in _<isa>.cpp.
@@ -22,4 +29,8 @@ if(avx512 IN_LIST FALTUNG_ISAS)
   set(FALTUNG_HAVE_AVX2 1)
   set(FALTUNG_HAVE_AVX512 1)
   add_compile_definitions(FALTUNG_HAVE_AVX2=1 FALTUNG_HAVE_AVX512=1)
+endif()
+if(amx IN_LIST FALTUNG_ISAS)
+  set(FALTUNG_HAVE_AMX 1)
+  add_compile_definitions(FALTUNG_HAVE_AMX=1)
 endif()

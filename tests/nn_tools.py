@@ -17,7 +17,7 @@ from checks import SINGLE, half_ulp, largest, promise, store
 from grids import draw
 from reference_nn import Sums, steepest
 
-METHODS = ("gemm", "depthwise", "grouped", "planes", "spectral", "reference")
+METHODS = ("gemm", "depthwise", "grouped", "planes", "matrix", "spectral", "reference")
 LAYOUTS = ("channels_first", "channels_last")
 ACTIVATIONS = (
     None, "relu", "relu6", "hardswish", "hardsigmoid", "sigmoid", "silu", "tanh", "gelu", "gelu_tanh",

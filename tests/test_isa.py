@@ -13,7 +13,7 @@ import pytest
 import faltung._core
 
 AVAILABLE = faltung._core.available_isas()
-KNOWN = ["baseline", "avx2", "avx512"]
+KNOWN = ["baseline", "avx2", "avx512", "amx"]
 TESTS = Path(__file__).resolve().parent
 
 CHECKED = """
@@ -32,6 +32,7 @@ for dtype, boundary in itertools.product(dtypes, ("constant", "wrap")):
 print(faltung._core.isa())
 for dtype in ("uint8", "int64", "float32", "complex128"):
     print(fl.plan_convolve((90, 70), draw(rng, (3, 5), dtype), dtype=dtype).explain())
+print(fl.nn.plan_conv((1, 64, 40, 40), draw(rng, (64, 64, 3, 3), "float32"), dtype="float32").explain())
 """
 
 
@@ -49,7 +50,10 @@ def test_each_level_runs_and_is_right(level: str, plain_environment: dict[str, s
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == level
     kernels = re.findall(r"^ *microkernel +(\w+)$", done.stdout, re.MULTILINE)
-    assert len(kernels) == 4 and all(kernel.endswith(f"_{level}") for kernel in kernels)
+    *arrays, layer = kernels
+    vectors = "avx512" if level == "amx" else level  # a matrix unit joins for products of matrices only
+    assert len(arrays) == 4 and all(kernel.endswith(f"_{vectors}") for kernel in arrays)
+    assert layer.endswith(f"_{level}")
 
 
 @pytest.mark.parametrize("name", ["sse9", "AVX2", "avx2 ", "512"])

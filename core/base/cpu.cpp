@@ -18,8 +18,28 @@
 #define FALTUNG_HAVE_AVX512 0
 #endif
 
+#ifndef FALTUNG_HAVE_AMX
+#define FALTUNG_HAVE_AMX 0
+#endif
+
+#if defined(__linux__) && defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace faltung {
 namespace {
+
+// Linux gives a process the large state of tiles only when it asks (Documentation/arch/x86/xstate.rst); threads that exist
+// and threads to come then have it.
+bool tiles_permitted() {
+#if defined(__linux__) && defined(__x86_64__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return true;
+#endif
+}
 
 struct Level {
   Isa isa;
@@ -37,6 +57,7 @@ std::vector<Level> levels() {
        "avx512",
        FALTUNG_HAVE_AVX512 != 0,
        {"avx512f", "avx512vl", "avx512bw", "avx512dq", "avx512cd"}},
+      {Isa::amx, "amx", FALTUNG_HAVE_AMX != 0, {"avx512_bf16", "amx_tile", "amx_bf16"}},
   };
 }
 
@@ -141,6 +162,7 @@ std::vector<Isa> available_isas() {
       return std::find(found.begin(), found.end(), name) != found.end();
     });
     if (!supported) break;  // each level contains the one before
+    if (level.isa == Isa::amx && (!level.built || !tiles_permitted())) break;
     if (level.built) available.push_back(level.isa);
   }
   return available;

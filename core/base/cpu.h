@@ -6,15 +6,21 @@
 
 namespace faltung {
 
-/// Instruction sets with kernels of their own, each containing the one before. amx joins behind avx512.
+/// Instruction sets with kernels of their own, each containing the one before.
 enum class Isa : int {
   baseline,  // what the compiler targets without flags
   avx2,      // AVX2, FMA and F16C
   avx512,    // avx2, and AVX-512 F, VL, BW, DQ and CD
+  amx,       // avx512, AVX-512 BF16, AMX tiles and AMX BF16, and the system's permission to use them
 };
 
-/// "baseline", "avx2", "avx512": the words that FALTUNG_ISA accepts.
+/// "baseline", "avx2", "avx512", "amx": the words that FALTUNG_ISA accepts.
 const char* isa_name(Isa isa);
+
+/// Whose vector kernels it runs: a matrix unit joins for products of matrices only.
+constexpr Isa vector_isa(Isa isa) {
+  return isa == Isa::amx ? Isa::avx512 : isa;
+}
 
 /// Those that were built, that the processor has and whose registers the system saves; ascending.
 /// Never empty: baseline always is there.

@@ -32,15 +32,12 @@ void enter() noexcept {
   if (place < max_threads) workers.ids[place].store(static_cast<pid_t>(syscall(SYS_gettid)));
 }
 
-void keep_off_caller(int threads) noexcept {
+void keep_off_caller(bool fits) noexcept {
   const int known = std::min(workers.entered.load(), max_threads);
-  const int here = sched_getcpu();
-  if (here < 0 || here >= CPU_SETSIZE || known == 0) return;
-  if (known == workers.placed && here == workers.avoided) return;
+  const int avoided = fits ? sched_getcpu() : anywhere;
+  if (known == 0 || avoided >= CPU_SETSIZE || (known == workers.placed && avoided == workers.avoided)) return;
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;  // more CPUs than the set holds
-  const int avoided = threads <= CPU_COUNT(&allowed) && CPU_ISSET(here, &allowed) ? here : anywhere;
-  if (known == workers.placed && avoided == workers.avoided) return;
   if (avoided != anywhere) CPU_CLR(avoided, &allowed);
   int named = 0;
   for (int i = 0; i < known; ++i) {
@@ -65,7 +62,7 @@ void reset_after_fork() noexcept {
 namespace faltung::placement {
 
 void enter() noexcept {}
-void keep_off_caller(int) noexcept {}
+void keep_off_caller(bool) noexcept {}
 void reset_after_fork() noexcept {}
 
 }  // namespace faltung::placement

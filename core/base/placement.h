@@ -10,10 +10,10 @@ namespace faltung::placement {
 /// To be called by a worker when it starts.
 void enter() noexcept;
 
-/// To be called by the thread that is about to wake workers for a job of `threads` threads: from now on workers
-/// may run on the CPUs that the caller may use without the one it runs on; on all of them where the team has
-/// more threads than there are CPUs. Costs 20 ns, and a system call a worker where the caller has moved.
-void keep_off_caller(int threads) noexcept;
+/// To be called by the thread that is about to wake workers: from now on they may run on the CPUs that the caller
+/// may use without the one it runs on; on all of them where the team does not fit, having more threads than there
+/// are CPUs. Costs 20 ns, and a system call a worker where the caller has moved.
+void keep_off_caller(bool fits) noexcept;
 
 /// To be called in a forked child, which has no workers.
 void reset_after_fork() noexcept;

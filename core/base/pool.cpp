@@ -200,8 +200,9 @@ void worker_main() {
 class SharedRun {
  public:
   SharedRun(Job& job, int threads) : job_(job), forks_(pool.forks.load()) {
-    pool.awake.store(threads <= cpu_limit(), std::memory_order_relaxed);
-    placement::keep_off_caller(threads);
+    const bool fits = threads <= cpu_limit();
+    pool.awake.store(fits, std::memory_order_relaxed);
+    placement::keep_off_caller(fits);
     pool.finished.store(0);
     pool.job.store(&job, std::memory_order_relaxed);
     pool.board.store(static_cast<std::uint32_t>(threads - 1));

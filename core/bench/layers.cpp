@@ -20,6 +20,7 @@
 #include "core/ops/dense.h"
 #include "core/ops/depthwise.h"
 #include "core/ops/grouped_run.h"
+#include "core/ops/matrix.h"
 #include "core/ops/planes.h"
 
 namespace faltung::bench {
@@ -142,6 +143,9 @@ struct Method {
 
 constexpr Method kMethods[] = {
     {"gemm", &plan_dense},
+    {"matrix6", [](const LayerProblem& p, Isa isa) { return plan_matrix(p, 6, isa); }},
+    {"matrix3", [](const LayerProblem& p, Isa isa) { return plan_matrix(p, 3, isa); }},
+    {"matrix1", [](const LayerProblem& p, Isa isa) { return plan_matrix(p, 1, isa); }},
     {"grouped", &plan_grouped},
     {"depthwise", &plan_depthwise},
     {"planes", [](const LayerProblem& p, Isa isa) { return plan_planes(p, isa, nullptr); }},

@@ -1,8 +1,11 @@
 #include "core/kernels/select.h"
 
+#include <stdexcept>
+
 #if defined(FALTUNG_HAVE_AVX2) && defined(FALTUNG_HAVE_AVX512)
 #define FALTUNG_PICK(family)                  \
-  switch (isa) {                              \
+  switch (vector_isa(isa)) {                  \
+    case Isa::amx:                            \
     case Isa::avx512:                         \
       return faltung_##family##_avx512_table; \
     case Isa::avx2:                           \
@@ -130,6 +133,15 @@ const GroupedLanesTable<float>& grouped_lanes_table<float>(Isa isa) {
 template <>
 const GroupedLanesTable<double>& grouped_lanes_table<double>(Isa isa) {
   FALTUNG_PICK(grouped_lanes_f64)
+}
+
+const MatrixTable& matrix_table(Isa isa) {
+#ifdef FALTUNG_HAVE_AMX
+  if (isa == Isa::amx) return faltung_matrix_bf16_amx_table;
+#else
+  (void)isa;
+#endif
+  throw std::invalid_argument("this instruction set has no matrix unit");
 }
 
 }  // namespace faltung

@@ -11,6 +11,7 @@
 #include "core/kernels/gradient.h"
 #include "core/kernels/grouped.h"
 #include "core/kernels/grouped_lanes.h"
+#include "core/kernels/matrix.h"
 #include "core/kernels/separable.h"
 #include "core/kernels/spectral.h"
 #include "core/kernels/stencil.h"
@@ -44,5 +45,7 @@ template <class T>
 const GradientTable<T>& gradient_table(Isa isa);
 template <class T>
 const GroupedLanesTable<T>& grouped_lanes_table(Isa isa);
+// Throws std::invalid_argument where the instruction set has no matrix unit.
+const MatrixTable& matrix_table(Isa isa);
 
 }  // namespace faltung

@@ -33,8 +33,9 @@ bool nests(int64_t outer_in, int64_t outer_out, int64_t outer_residual, const La
          (!residual || outer_residual == inner.residual_step * inner.out);
 }
 
-// The same layer with axes dropped and merged: the 1x1 layer of a batch of images is one of rank 1.
-LayerProblem merged(LayerProblem p) {
+}  // namespace
+
+LayerProblem merge_axes(LayerProblem p) {
   std::vector<LayerAxis> axes;
   for (const LayerAxis& a : p.axes) {
     if (trivial(a)) continue;
@@ -65,6 +66,8 @@ LayerProblem merged(LayerProblem p) {
   p.axes = axes;
   return p;
 }
+
+namespace {
 
 void demand(bool condition, const char* reason) {
   if (!condition) throw std::invalid_argument(reason);
@@ -252,7 +255,7 @@ template <class T>
 DensePlan schedule_dense(const LayerProblem& problem, const GemmTable<T>& table) {
   check<T>(problem);
   DensePlan s{};
-  s.p = merged(problem);
+  s.p = merge_axes(problem);
   s.item = int64_t(sizeof(T));
   s.lanes = table.kernels[0].lanes;
   s.in_channels = s.p.group_in() * s.p.parts();

@@ -66,6 +66,9 @@ struct DensePlan {
   int64_t panel_elements() const { return int64_t(tile_vectors) * lanes; }
 };
 
+// The same layer with axes dropped and merged: the 1x1 layer of a batch of images is one of rank 1.
+LayerProblem merge_axes(LayerProblem problem);
+
 // Throws std::invalid_argument with the reason where the method cannot take the problem.
 template <class T>
 DensePlan schedule_dense(const LayerProblem& problem, const GemmTable<T>& table);

@@ -136,7 +136,8 @@ void DenseStore<T>::for_spans(const DenseJob* jobs, int64_t count, const DensePa
     const char* residual = p.residual ? residual_in_ + channel * p.residual_channel_step +
                                             residual_at_[line] + column * columns.residual_step
                                       : nullptr;
-    const bool continues = open.count > 0 && out == open.out + open.count * columns.out_step &&
+    const bool continues = open.count > 0 && position == open.position + open.count &&
+                           out == open.out + open.count * columns.out_step &&
                            (!p.residual || residual == open.residual + open.count * columns.residual_step);
     if (continues) {
       open.count += positions;

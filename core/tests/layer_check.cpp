@@ -224,7 +224,7 @@ LayerBounds layer_bounds(const LayerCase& c) {
   const Heap<double> flushed = single ? sums(c, Of::magnitudes_and_one) : Heap<double>();
   for (std::int64_t i = 0; i < b.values.size(); ++i) {
     const double y = std::abs(b.values[i]);
-    double bound = units * u * b.errors[i] + (single ? 0x1p-123 * flushed[i] : n * 0x1p-1073);
+    double bound = (units * u + c.looseness) * b.errors[i] + (single ? 0x1p-123 * flushed[i] : n * 0x1p-1073);
     bound *= slope;
     if (p.activation != Activation::none) bound += 8 * u * y + (single ? 0x1p-126 : 0x1p-1072);
     if (p.out == DType::f16) bound += 0x1p-11 * (y + bound) + 0x1p-25;

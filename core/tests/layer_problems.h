@@ -47,6 +47,7 @@ struct LayerCase {
   LayerProblem problem;
   Array in, weight, bias, residual, out;
   std::uint64_t seed = 0;
+  double looseness = 0;  // of the sum of magnitudes: what a promise below the highest allows more
 
   LayerArrays arrays(const void* packed, void* to) const {
     return {in.at(), packed, bias.at(), residual.at(), to};

@@ -200,7 +200,7 @@ void check_table(Isa isa, const char* type) {
   for (int i = 0; i < table.count; ++i) {
     const DepthwiseKernel<T>& k = table.kernels[i];
     const std::string name = std::string("depthwise_") + type + "_" + std::to_string(k.rows) + "x" +
-                             std::to_string(k.columns) + "_" + isa_name(isa);
+                             std::to_string(k.columns) + "_" + isa_name(vector_isa(isa));
     REQUIRE(name == k.name, std::string(k.name) + " is a " + name);
     REQUIRE(k.lanes == table.kernels[0].lanes, name + " does not fit its table");
     const bool ends = i + 1 == table.count || table.kernels[i + 1].rows != k.rows;

@@ -227,7 +227,8 @@ void check_table(Isa isa, const char* type) {
   for (int i = 0; i < table.count; ++i) {
     const DepthwiseRowsKernel<T>& k = table.kernels[i];
     const std::string name = std::string("depthwise_rows_") + type + "_" + std::to_string(k.rows) + "x" +
-                             std::to_string(k.vectors) + "h" + std::to_string(k.halves) + "_" + isa_name(isa);
+                             std::to_string(k.vectors) + "h" + std::to_string(k.halves) + "_" +
+                             isa_name(vector_isa(isa));
     REQUIRE(name == k.name, std::string(k.name) + " is a " + name);
     REQUIRE(k.lanes * k.halves == table.kernels[0].lanes, name + " does not fit its table");
     REQUIRE(k.most_taps == table.kernels[0].most_taps, name + " takes other taps");

@@ -189,7 +189,7 @@ void check_table(Isa isa, const char* type) {
   for (int i = 0; i < table.count; ++i) {
     const GemmKernel<T>& k = table.kernels[i];
     const std::string name = std::string("gemm_") + type + "_" + std::to_string(k.rows) + "x" +
-                             std::to_string(k.vectors) + "_" + isa_name(isa);
+                             std::to_string(k.vectors) + "_" + isa_name(vector_isa(isa));
     REQUIRE(name == k.name, std::string(k.name) + " is a " + name);
     REQUIRE(k.lanes == table.kernels[0].lanes, name + " has vectors of another width than its table");
     const GemmKernel<T>* previous = i > 0 ? &table.kernels[i - 1] : nullptr;

@@ -163,7 +163,7 @@ void check_table(Isa isa, const char* type) {
   for (int i = 0; i < table.count; ++i) {
     const GroupedKernel<T>& k = table.kernels[i];
     const std::string name = std::string("grouped_") + type + "_" + std::to_string(k.outs) + "x" +
-                             std::to_string(k.vectors) + "_" + isa_name(isa);
+                             std::to_string(k.vectors) + "_" + isa_name(vector_isa(isa));
     REQUIRE(name == k.name, std::string(k.name) + " is a " + name);
     const int outs = i > 0 ? table.kernels[i - 1].outs : 0,
               vectors = i > 0 ? table.kernels[i - 1].vectors : 0;

@@ -154,7 +154,7 @@ void check_table(Isa isa, const char* type) {
     const GroupedLanesKernel<T>& k = table.kernels[i];
     const std::string name = std::string(k.group ? "folded_" : "spread_") + type + "_" +
                              std::to_string(k.group ? k.group : k.rows) + "x" + std::to_string(k.columns) +
-                             "_" + isa_name(isa);
+                             "_" + isa_name(vector_isa(isa));
     REQUIRE(name == k.name, std::string(k.name) + " is a " + name);
     REQUIRE(k.lanes == table.kernels[0].lanes, name + " has vectors of another width than its table");
     REQUIRE(k.group == 0 || (k.rows == 1 && k.group < k.lanes && (k.group & (k.group - 1)) == 0),

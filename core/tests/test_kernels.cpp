@@ -185,7 +185,7 @@ static void check_table(Isa isa, const char* type) {
     const StencilKernel<T>& k = table.kernels[i];
     const std::string name = std::string(k.complex_weights ? "stencil_complex_" : "stencil_") + type + "_" +
                              std::to_string(k.rows) + "x" + std::to_string(k.vectors) + "_g" +
-                             std::to_string(k.group) + "_" + isa_name(isa);
+                             std::to_string(k.group) + "_" + isa_name(vector_isa(isa));
     REQUIRE(name == k.name, std::string(k.name) + " is a " + name);
     REQUIRE(k.lanes == table.kernels[0].lanes, name + " has vectors of another width than its table");
     const StencilKernel<T>* previous = i > 0 ? &table.kernels[i - 1] : nullptr;

@@ -190,7 +190,7 @@ void check_table(Isa isa, const char* type) {
   for (int i = 0; i < table.count; ++i) {
     const ColumnsKernel<T>& k = table.kernels[i];
     const std::string name = std::string("columns_") + type + "_" + std::to_string(k.rows) + "x" +
-                             std::to_string(k.vectors) + "_" + isa_name(isa);
+                             std::to_string(k.vectors) + "_" + isa_name(vector_isa(isa));
     REQUIRE(name == k.name, std::string(k.name) + " is a " + name);
     REQUIRE(k.lanes == table.kernels[0].lanes && k.rows <= 32, name + " does not fit its table");
     if (i == 0) continue;

@@ -416,7 +416,7 @@ template <class T>
 void register_table(Isa isa, const char* type) {
   const SpectralTable<T>& table = spectral_table<T>(isa);
   const auto add = [&](const char* what, void (*test)(const SpectralTable<T>&)) {
-    names.push_back("spectral_" + std::string(type) + "_" + what + "_" + isa_name(isa));
+    names.push_back("spectral_" + std::string(type) + "_" + what + "_" + isa_name(vector_isa(isa)));
     registry().push_back({names.back().c_str(), [&table, test] { test(table); }, true});
   };
   add("forward", test_forward<T>);
@@ -441,8 +441,8 @@ const bool rows_registered = [] {
 
 FALTUNG_TEST(spectral_tables_say_what_they_are) {
   for (const Isa isa : available_isas()) {
-    CHECK(spectral_table<float>(isa).name == "spectral_f32_" + std::string(isa_name(isa)));
-    CHECK(spectral_table<double>(isa).name == "spectral_f64_" + std::string(isa_name(isa)));
+    CHECK(spectral_table<float>(isa).name == "spectral_f32_" + std::string(isa_name(vector_isa(isa))));
+    CHECK(spectral_table<double>(isa).name == "spectral_f64_" + std::string(isa_name(vector_isa(isa))));
     CHECK(spectral_table<float>(isa).lanes == 2 * spectral_table<double>(isa).lanes);
   }
 }

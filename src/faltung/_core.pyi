@@ -140,6 +140,7 @@ class Layer:
         transposed: bool,
         spectral: tuple[Sequence[int], bool, bool, bool] = ([], False, False, False),
         channels_last: bool = False,
+        products: int = 6,
     ) -> None: ...
     def pack(self, weights: NDArray[Any], threads: int) -> PackedWeights: ...
     def run(

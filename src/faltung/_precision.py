@@ -1,8 +1,8 @@
 """The error promises: words for bounds on the error, who keeps which, and the setting.
 
-A promise bounds the error of every single output; docs/promise.md states them. Today's methods are exact on
-integers and keep "highest" on floating point, so the setting decides nothing yet but is checked and
-remembered.
+A promise bounds the error of every single output; docs/promise.md states them. Integers are exact and float64
+keeps "highest" under every word; float32 may go through transforms in float32 ("high") and, in layers, over a
+matrix unit with fewer products ("high", "medium").
 """
 
 from __future__ import annotations

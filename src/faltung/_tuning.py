@@ -90,6 +90,13 @@ LAYER_SPECTRAL = 1.3  # times what the blocks of arrays would take
 LAYER_SPECTRAL_TURN = 9e-10
 LAYER_PLANE_SECONDS = 1.5e-7
 LAYER_NEAR = 4 << 20
+# The matrix unit: useful operations a second by the number of products, seconds a call, a sample and a
+# result, bytes of prepared weights that stay near, and seconds a byte beyond.
+LAYER_MATRIX_RATE = {6: 4.5e11, 3: 8.5e11, 1: 1.7e12}
+LAYER_MATRIX_SECONDS = 2e-6
+LAYER_MATRIX_NUMBER = (3.5e-10, 3e-10)
+LAYER_MATRIX_NEAR = 1 << 20
+LAYER_MATRIX_FAR_BYTE = 1.5e-11
 LAYER_FAR_BYTE = 6e-11
 # One pass over a depthwise and a 1x1 layer saves so many seconds a byte between them, by layout.
 PAIR_BYTE = {"channels_first": 6e-11, "channels_last": 1e-11}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[Any]
 Known: TypeAlias = Sequence[Array] | None
 
-LANES = {"avx512": 64, "avx2": 32, "baseline": 16}  # bytes of a vector
+LANES = {"amx": 64, "avx512": 64, "avx2": 32, "baseline": 16}  # bytes of a vector
 MAX_TERMS = 3
 TOLERANCE = 16.0  # units that a tap may be off, such as those of exp(-(x² + y²)) computed in one
 

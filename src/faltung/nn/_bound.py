@@ -2,6 +2,7 @@
 
     (1.1 min(n, 256) + ceil(n / 256) + 20) u S + t          before the activation
     t = 2^-123 Σ(|x| + |w| + 1)                             where float32 sums, which may flush subnormals
+    c S                                                     matrix: c = 0, 2^-15 or 1.01 2^-7 by precision
     c X Σ|w|                                                spectral: c = 2^-44 by float64, 2^-14 by float32
 
 S is Σ|x||w| + |b| + |residual| over the terms of an output, n their number. An activation multiplies the
@@ -20,6 +21,7 @@ from faltung._bound_terms import SPECTRAL_UNITS, absolute
 from faltung._dtype import part
 from faltung._precision import error_units
 
+from . import _matrix
 from ._activation import Activation
 from ._integers import Data
 from ._operands import by_output
@@ -60,6 +62,8 @@ def error_bound(how: LayerRecipe, data: Data, method: str, carried: Array | None
         bound = error_units(n) * unit * sizes + n * 2.0**-1074 + passed
         if not double:
             bound = bound + _FLUSHED * _flushed(how, data)
+        if method == "matrix":
+            bound = bound + _matrix.looseness(request) * sizes
         if method == "spectral":
             bound = bound + _of_transforms(how, data, double or request.precision == "highest")
         end = float(np.finfo(np.float64 if double else np.float32).max)

@@ -95,7 +95,7 @@ def conv(
         ("leaky_relu", slope) or ("clip", low, high).
     residual : array_like, optional
         Added before the activation; exactly of the result's shape.
-    method : {"auto", "gemm", "depthwise", "grouped", "planes", "spectral", "reference"}
+    method : {"auto", "gemm", "depthwise", "grouped", "planes", "matrix", "spectral", "reference"}
         auto takes the fastest that keeps the precision; a method that cannot run this is an error. reference
         is the definition itself, slow.
     precision : {"highest", "high", "medium"}, optional

@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING
 
 from faltung import _core, _tuning
 
+from . import _matrix
+
 if TYPE_CHECKING:
     from ._recipe import LayerRecipe
 
-LANES = {"avx512": 64, "avx2": 32, "baseline": 16}  # bytes of a vector
+LANES = {"amx": 64, "avx512": 64, "avx2": 32, "baseline": 16}  # bytes of a vector
 
 
 def seconds(how: LayerRecipe, method: str, compute: str) -> float:
     """Of one thread, with prepared weights."""
+    if method == "matrix":
+        return _matrix.seconds(how)
     item = 8 if compute == "f64" else 4
     spec = how.request.spec
     last = how.request.layout == "channels_last"

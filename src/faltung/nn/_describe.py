@@ -28,7 +28,7 @@ from ._request import LayerRequest
 Shape: TypeAlias = tuple[int, ...]
 
 LAYOUTS: tuple[Layout, ...] = ("channels_first", "channels_last")
-METHODS = ("auto", "gemm", "depthwise", "grouped", "planes", "spectral", "reference")
+METHODS = ("auto", "gemm", "depthwise", "grouped", "planes", "matrix", "spectral", "reference")
 _OTHER_LAYOUTS = {
     "nchw": "channels_first", "ncw": "channels_first", "ncdhw": "channels_first", "ncl": "channels_first",
     "contiguous_format": "channels_first", "nhwc": "channels_last", "nwc": "channels_last",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from faltung._explain import Cells, Details, Explanation, time_cell
 
-from . import _ways
+from . import _matrix, _ways
 from ._cost import ceiling, traffic
 from ._recipe import LayerRecipe
 from ._ways import Refusal, Way
@@ -105,6 +105,8 @@ def promise_of(how: LayerRecipe, way: Way) -> str:
     if way.method == "spectral":
         double = how.request.double or how.request.precision == "highest"
         return "highest + 2^-44 X Σ|w|" if double else "high"
+    if way.method == "matrix" and _matrix.looseness(how.request):
+        return how.request.precision
     return "highest"
 
 

@@ -285,7 +285,7 @@ class LayerPlan(Frozen):
 
     @property
     def method(self) -> str:
-        """The method that runs: "gemm", "depthwise", "grouped", "planes", "spectral" or "reference"."""
+        """The method that runs, in the words of `conv`."""
         return self._way.method
 
     @property

@@ -21,7 +21,7 @@ from faltung._integers import Exact
 from faltung._recipe import contiguous, raw, steps_whole, touches
 from faltung._request import BOUNDARIES
 
-from . import _ways
+from . import _matrix, _ways
 from ._integers import Data, choose_exact, overflow_error
 from ._request import LayerRequest
 from ._transforms import NOT_SPECTRAL, Told
@@ -36,7 +36,15 @@ Packer: TypeAlias = Callable[[CoreLayer], PackedWeights]
 
 _COMPUTE = {"f32": 0, "f64": 1, "u64": 2, "wide": 3}
 _STORE = {"cast": 0, "fits": 1, "raise": 2, "saturate": 3, "wrap": 4}
-METHOD_CODES = {"reference": 0, "gemm": 1, "depthwise": 2, "grouped": 3, "planes": 4, "spectral": 5}
+METHOD_CODES = {
+    "reference": 0,
+    "gemm": 1,
+    "depthwise": 2,
+    "grouped": 3,
+    "planes": 4,
+    "spectral": 5,
+    "matrix": 6,
+}
 
 
 class Bound(NamedTuple):
@@ -118,7 +126,7 @@ class LayerRecipe:
             (x_type, w_type, y_type, _COMPUTE[compute]), r.complex, _STORE[store], spec.bias,
             residual_strides is not None, r.activation.told, r.x_zero_point, list(r.w_zero_point),
             offset if spec.flip else 0, METHOD_CODES[method], spec.transposed, transform,
-            not first,
+            not first, _matrix.products(r),
         )  # fmt: skip
 
     def _steps(self, strides: Strides) -> _Steps:

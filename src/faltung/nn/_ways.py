@@ -19,8 +19,8 @@ from ._transforms import NOT_SPECTRAL, Told, transforms
 if TYPE_CHECKING:
     from ._recipe import LayerRecipe
 
-METHODS = ("gemm", "depthwise", "grouped", "planes", "spectral")
-TRANSPOSED = METHODS[:-1]
+METHODS = ("gemm", "depthwise", "grouped", "planes", "matrix", "spectral")
+TRANSPOSED = METHODS[:-2]
 
 
 class Way(NamedTuple):
