@@ -104,7 +104,9 @@ void GradientStrip<T>::select(const GradientBlock& block, const char* x, const c
   const int64_t positions = plan_.pieces > 1 ? plan_.piece : plan_.columns,
                 pixels = in_place_ ? spanned(columns, positions) : plan_.row_pixels(positions);
   const int64_t apart = in_place_ ? p.axes.back().in_step / plan_.item : pixel_step_;
+  // As samples where they are, and as packed ones at the ends of a line.
   for (int64_t j = 0; j < pixels; ++j) std::fill(zeros_ + j * apart, zeros_ + j * apart + pixel_step_, T(0));
+  if (in_place_) std::fill(zeros_, zeros_ + plan_.row_pixels(positions) * pixel_step_, T(0));
   // Runs at a border read them at packed steps.
   if (in_place_) std::fill(zeros_, zeros_ + pixels * pixel_step_, T(0));
   std::fill(slot_, slot_ + sources_, -1);
