@@ -364,7 +364,11 @@ Outcome DensePlanes<T>::run(const LayerArrays& arrays, int threads, Poll poll) c
         }
         const int64_t rest = part + 1 == s.plane_parts ? positions_ - whole * width : 0;
         const int64_t vectors = (rest + lanes - 1) / lanes;
-        if (rest > 0) run_block(u, {positions_ - vectors * lanes, 1, int(vectors), 0});
+        if (rest == 0) return;
+        // A row may be shorter than the vectors that cover it: then the last of them goes alone.
+        const bool fits = vectors * lanes <= positions_;
+        if (!fits) run_block(u, {whole * width, 1, int(vectors - 1), 0});
+        run_block(u, {positions_ - (fits ? vectors : 1) * lanes, 1, fits ? int(vectors) : 1, 0});
       },
       poll);
   const PackedWeights<T> weights(arrays.weight);
