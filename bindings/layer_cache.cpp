@@ -11,8 +11,8 @@ namespace nb = nanobind;
 namespace faltung::bindings {
 namespace {
 
-constexpr size_t kKeptWeights =
-    1 << 20;  // bytes of prepared weights whose memory a thread keeps between calls
+// Bytes of prepared weights whose memory a thread keeps between calls: fresh pages cost as much as preparing them.
+constexpr size_t kKeptWeights = (size_t{4} << 20) + 4096;
 
 class LayerCache {
  public:

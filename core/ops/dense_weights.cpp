@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <type_traits>
 
@@ -19,7 +20,9 @@ struct Packer {
   const char* weights;
   std::vector<int64_t> taps;  // bytes from tap 0 to every tap
   int64_t lowest;             // of them
-  bool own, planes, last;  // the computing type; [channel][tap] without a gap; output channels side by side
+  bool own, dense;            // the computing type; taps without a gap
+  bool planes, last,
+      exchanged;  // [out][in][tap]; output channels side by side; [in][out][tap], as of transposed layers
 
   Packer(const DensePlan& p, const ConvertTable<T>& c, const TurnTable<T>& t, const void* w)
       : plan(p), convert(c), turn(t), weights(static_cast<const char*>(w)) {
@@ -35,10 +38,15 @@ struct Packer {
     const auto [low, high] = std::minmax_element(taps.begin(), taps.end());
     lowest = *low;
     own = plan.p.weight == (std::is_same_v<T, float> ? DType::f32 : DType::f64) && plan.p.parts() == 1;
-    const bool dense = *high - *low == int64_t(taps.size() - 1) * item;
+    dense = *high - *low == int64_t(taps.size() - 1) * item;
     planes = own && dense && plan.p.weight_in_step == int64_t(taps.size()) * item &&
              plan.p.weight_out_step % item == 0;
     last = own && plan.p.weight_out_step == item;
+    const auto whole = [&](int64_t step) { return step % item == 0; };
+    exchanged = own && !planes && !last &&
+                std::abs(plan.p.weight_out_step) < std::abs(plan.p.weight_in_step) &&
+                whole(plan.p.weight_out_step) && whole(plan.p.weight_in_step) &&
+                std::all_of(taps.begin(), taps.end(), whole);
   }
 
   T zero_of(int64_t channel) const {
@@ -49,6 +57,7 @@ struct Packer {
   // Scratch elements of a panel.
   int64_t scratch(const DensePanel& panel) const {
     if (last) return 0;
+    if (exchanged) return int64_t(taps.size()) * panel.vectors * plan.lanes;
     return planes ? kChannels * int64_t(taps.size()) * panel.vectors * plan.lanes
                   : panel.channels / plan.p.parts() * plan.terms;
   }
@@ -87,6 +96,11 @@ struct Packer {
   void pack_planes(int64_t first, const DensePanel& panel, T* to, T* block) const {
     const int64_t width = int64_t(panel.vectors) * plan.lanes, count = int64_t(taps.size());
     const char* from = weights + first * plan.p.weight_out_step + lowest;
+    if (count == 1) {  // straight into place
+      turn.turn(reinterpret_cast<const T*>(from), plan.p.weight_out_step / plan.item, 1, to, width,
+                panel.channels, plan.in_channels);
+      return;
+    }
     for (int64_t c = 0; c < plan.in_channels; c += kChannels) {
       const int64_t channels = std::min(kChannels, plan.in_channels - c);
       turn.turn(reinterpret_cast<const T*>(from + c * plan.p.weight_in_step),
@@ -96,6 +110,27 @@ struct Packer {
         T* at = to + (tap * plan.in_channels + c) * width;
         for (int64_t i = 0; i < channels; ++i)
           std::memcpy(at + i * width, line + i * count * width, size_t(width) * sizeof(T));
+      }
+    }
+  }
+
+  // [in][out][tap]: what an input channel has for a panel lies in few lines of the cache.
+  void pack_exchanged(int64_t first, const DensePanel& panel, T* to, T* block) const {
+    const int64_t width = int64_t(panel.vectors) * plan.lanes, count = int64_t(taps.size());
+    const int64_t out_step = plan.p.weight_out_step / plan.item;
+    const char* from = weights + first * plan.p.weight_out_step;
+    for (int64_t c = 0; c < plan.in_channels; ++c, from += plan.p.weight_in_step, to += width) {
+      if (dense)
+        turn.turn(reinterpret_cast<const T*>(from + lowest), out_step, 1, block, width, panel.channels,
+                  count);
+      for (int64_t tap = 0; tap < count; ++tap) {
+        T* at = to + tap * plan.in_channels * width;
+        const T* line = reinterpret_cast<const T*>(from + taps[size_t(tap)]);
+        if (dense)
+          std::memcpy(at, block + (taps[size_t(tap)] - lowest) / plan.item * width,
+                      size_t(panel.channels) * sizeof(T));
+        else
+          for (int64_t i = 0; i < panel.channels; ++i) at[i] = line[i * out_step];
       }
     }
   }
@@ -115,6 +150,8 @@ struct Packer {
       pack_last(first, panel, to);
     else if (planes)
       pack_planes(first, panel, to, scratch_memory);
+    else if (exchanged)
+      pack_exchanged(first, panel, to, scratch_memory);
     else
       pack_lines(first, panel, to, scratch_memory);
     if (panel.channels < width)
