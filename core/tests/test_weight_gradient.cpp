@@ -102,7 +102,8 @@ void check_table(Isa isa, const char* type) {
   for (int i = 0; i < table.count; ++i) {
     const GradientKernel<T>& k = table.kernels[i];
     const std::string name = std::string("gradient_") + type + "_" + std::to_string(k.rows) + "x" +
-                             std::to_string(k.taps) + (k.dense ? "_dense_" : "_loose_") + isa_name(isa);
+                             std::to_string(k.taps) + (k.dense ? "_dense_" : "_loose_") +
+                             isa_name(vector_isa(isa));
     REQUIRE(name == k.name, std::string(k.name) + " is a " + name);
     const GradientKernel<T>* previous = i > 0 ? &table.kernels[i - 1] : nullptr;
     const bool begins = previous == nullptr || previous->dense != k.dense;
