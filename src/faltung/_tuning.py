@@ -73,6 +73,8 @@ LAYER_SHARE = {"gemm": 0.92, "depthwise": 0.9, "grouped": 0.85, "planes": 0.85}
 LAYER_GEMM_BYTE = {"first": (8.5e-11, 2e-11), "pointwise": (1.5e-11, 1.5e-11), "last": (3e-11, 3e-11)}
 LAYER_GEMM_SECONDS = 1.5e-6
 LAYER_GEMM_GROUPS = 8
+# Few-term layers on planes as they lie: seconds a byte that taps bring together, a tap and tile of positions.
+LAYER_GATHER = (3e-11, 3e-8)
 LAYER_GEMM_NARROW = 0.8  # of the share, where one vector holds all channels and the output is turned
 LAYER_GROUPED_BYTE = {"first": 2e-11, "alone": 5e-11, "last": 1e-10}
 LAYER_GROUPED_REUSE = 2.5

@@ -45,6 +45,8 @@ def seconds(how: LayerRecipe, method: str, compute: str) -> float:
         layout = "last" if last else "pointwise" if pointwise or on_planes else "first"
         turned, read = _tuning.LAYER_GEMM_BYTE[layout]
         moved = results * turned + samples * read
+        if on_planes:
+            moved += _gathering(how, lanes, item)
         moved += max(samples + results - _tuning.LAYER_NEAR, 0) * _tuning.LAYER_FAR_BYTE
         call += _tuning.LAYER_GEMM_SECONDS
     elif method == "grouped" and (in_lanes := _share_in_lanes(how, item)):
@@ -134,6 +136,15 @@ def _inside(how: LayerRecipe) -> float:
         part = met / (count * out)
         share *= (1 + part) / 2 if axis + 1 == r.spec.rank else part
     return max(share, 1 / taps)
+
+
+def _gathering(how: LayerRecipe, lanes: int, item: int) -> float:
+    """Of what taps read, brought together tile by tile."""
+    spec = how.request.spec
+    taps, channels = prod(spec.kernel_size), spec.in_channels // spec.groups
+    byte, piece = _tuning.LAYER_GATHER
+    positions = how.request.batch * spec.groups * prod(spec.output_size)
+    return positions * taps * (channels * item * byte + piece / (3 * lanes))
 
 
 def _on_planes(how: LayerRecipe, channels: int, lanes: int) -> bool:
