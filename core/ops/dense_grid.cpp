@@ -51,7 +51,8 @@ double cycles(const DensePlan& plan, const DenseGrid& g, int threads) {
   const double weights = double(plan.group_weights * plan.item) * panels;
   const double products = lines * double(g.columns) * double(plan.group_weights) * panels / (2 * plan.lanes);
   const double far = double(plan.group_weights * plan.item) > kFarWeights ? weights / 16 : 0;
-  const double unit = products * 1.15 + (plan.packs ? strip * 0.25 : 0) + far + kUnit;
+  const double unit =
+      products * plan.vector_cycles + (plan.packs ? strip * plan.sample_cycles : 0) + far + kUnit;
   return unit * (double(parts_of(g.units, threads)) + kWait);
 }
 

@@ -258,6 +258,7 @@ DensePlan schedule_dense(const LayerProblem& problem, const GemmTable<T>& table)
   s.p = merge_axes(problem);
   s.item = int64_t(sizeof(T));
   s.lanes = table.kernels[0].lanes;
+  s.vector_cycles = 1.15, s.sample_cycles = 0.25;
   s.in_channels = s.p.group_in() * s.p.parts();
   s.out_channels = s.p.group_out() * s.p.parts();
   s.kernel_rows = 1;

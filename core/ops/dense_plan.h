@@ -57,7 +57,9 @@ struct DensePlan {
 
   std::vector<int64_t> box;  // of items and rows (every axis but the columns) that a unit takes at most
   int64_t columns;           // of a unit at most
-  int64_t band;              // positions whose sums are under way at once, at most
+  double vector_cycles,
+      sample_cycles;  // of two vectors' multiply-adds, and of bringing a sample into a strip
+  int64_t band;       // positions whose sums are under way at once, at most
 
   int64_t entries() const { return tap_entries ? kernel_rows * p.axes.back().taps : kernel_rows; }
   int64_t row_pixels(int64_t positions) const;  // that `positions` outputs of a row read

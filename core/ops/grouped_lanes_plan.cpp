@@ -105,7 +105,8 @@ class Scheduler {
 template <class T>
 bool fits_lanes(const LayerProblem& p, Isa isa) {
   constexpr DType own = sizeof(T) == 4 ? DType::f32 : DType::f64;
-  if (p.groups == 1 || p.axes.empty() || p.axes.size() > 2 || p.outputs() == 0 || p.terms() == 0) return false;
+  if (p.groups == 1 || p.axes.empty() || p.axes.size() > 2 || p.outputs() == 0 || p.terms() == 0)
+    return false;
   if (p.in != own || p.out != own || p.in_zero != 0 || !p.weight_zero.empty()) return false;
   return fold_of<T>(p, isa) >= 0;
 }

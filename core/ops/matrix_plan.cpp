@@ -171,6 +171,7 @@ MatrixPlan schedule_matrix(const LayerProblem& problem, int products) {
   for (size_t a = 0; a + 1 < d.p.axes.size(); ++a) d.kernel_rows *= d.p.axes[a].taps;
   d.terms = d.kernel_rows * d.p.axes.back().taps * d.in_channels;
   d.packs = true;
+  d.vector_cycles = 0.075 * products, d.sample_cycles = 1.2;
   d.tile_rows = 2 * kTileRows;
   d.tile_vectors = 2;
   d.out = std::abs(d.p.axes.back().out_step) < std::abs(d.p.out_channel_step) ? DenseOut::planes

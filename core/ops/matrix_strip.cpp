@@ -61,21 +61,35 @@ bool MatrixStrip::fill_sheet(const DenseBox& box, const char* from, uint16_t* to
   const LayerAxis* rows = axes > 1 ? &p.axes[axes - 2] : nullptr;
   const int64_t line = plan_.phase_pixels * plan_.pixel, step = plan_.sorted_columns ? columns.stride : 1;
   const int64_t first_column = box.column * columns.stride - columns.pad;
+  // What the box needs, and behind it zeros: the last step of a position may read beyond its terms.
+  const auto places = [](const LayerAxis& a, int64_t outputs) {
+    return outputs + (a.taps - 1) * a.dilation / a.stride;
+  };
+  const int64_t needed_rows = rows ? places(*rows, box.size[axes - 1]) : 1;
+  const int64_t needed = plan_.sorted_columns
+                             ? places(columns, box.columns)
+                             : (box.columns - 1) * columns.stride + (columns.taps - 1) * columns.dilation + 1;
+  const int64_t beyond = plan_.pixel + kTerms, behind = std::min(line - needed * plan_.pixel, beyond);
+  const int64_t cleared_rows = beyond / line + 1;
   bool fine = true;
   for (const int64_t row_phase : plan_.row_phases)
     for (const int64_t column_phase : plan_.column_phases)
       for (int64_t r = 0; r < plan_.phase_rows; ++r, to += line) {
+        if (r >= needed_rows + cleared_rows) continue;
         const char* source = from;
-        if (rows) {
+        bool inside = r < needed_rows;
+        if (rows && inside) {
           const int64_t row = (box.begin[axes - 1] + r) * rows->stride + row_phase - rows->pad;
           const int64_t i = boundary_index(row, rows->in, rows->boundary);
-          if (i < 0) {
-            clear(to, line);
-            continue;
-          }
-          source += i * rows->in_step;
+          inside = i >= 0;
+          source += inside ? i * rows->in_step : 0;
         }
-        fine = fill_line(source, first_column + column_phase, step, plan_.phase_pixels, to) && fine;
+        if (!inside) {
+          clear(to, line);
+          continue;
+        }
+        fine = fill_line(source, first_column + column_phase, step, needed, to) && fine;
+        clear(to + needed * plan_.pixel, behind);
       }
   return fine;
 }
