@@ -100,7 +100,7 @@ void cut_box(MatrixPlan& m) {
     const int64_t size = a == 0 ? d.p.batch : d.p.axes[a - 1].out;
     if (size > 0) d.box[a] = up(size, up(size, d.box[a]));
   }
-  static_cast<void>(bytes());
+  measure(m, axes > 1 ? d.box[axes - 1] : 1);
   m.sheets = sheets_of(m);
   m.strip = m.sheets * m.sheet;
 }

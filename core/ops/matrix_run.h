@@ -29,7 +29,6 @@ class MatrixLayer final : public Layer {
                  Workspace& w) const;
   void run_band(int64_t panel, const char* weights, const char* const* taps, const Run* runs, int64_t count,
                 Workspace& w) const;
-  const MatrixKernel& kernel(int row_tiles, int column_tiles) const;
 
   const MatrixTable& matrix_;
   const ConvertTable<float>& convert_;

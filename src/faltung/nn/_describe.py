@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -37,31 +38,32 @@ _OTHER_LAYOUTS = {
 _FAR = 2**31  # steps below it keep every position within 64 bits
 
 
-def described(
-    shape: Shape,
-    dtype: DType,
-    weights: Shape,
-    weight_dtype: DType,
-    bias: Shape | None,
-    options: tuple[Any, ...],
-) -> tuple[LayerRequest, int | None]:
-    """The request of a layer and its number of threads; those described before are looked up."""
-    key = (shape, dtype, weights, weight_dtype, bias, options)
-    try:
-        # 1, 1.0 and True are equal but not the same argument.
-        return _once(*key, tuple(map(type, options)))
-    except TypeError as error:  # an option that cannot be hashed
-        if isinstance(error, FaltungTypeError):
-            raise
-        return _describe(*key)
+class Remembered:
+    """A description of layers that looks up what it described before."""
 
+    def __init__(self, describe: Callable[..., tuple[LayerRequest, int | None]]) -> None:
+        self._describe = describe
+        self._once = lru_cache(maxsize=CACHED_CALLS)(lambda *key: describe(*key[:-1]))
+        self.forget = self._once.cache_clear
 
-@lru_cache(maxsize=CACHED_CALLS)
-def _once(*key: Any) -> tuple[LayerRequest, int | None]:
-    return _describe(*key[:-1])
-
-
-forget = _once.cache_clear
+    def __call__(
+        self,
+        shape: Shape,
+        dtype: DType,
+        weights: Shape,
+        weight_dtype: DType,
+        bias: Shape | None,
+        options: tuple[Any, ...],
+    ) -> tuple[LayerRequest, int | None]:
+        """The request of a layer and its number of threads."""
+        key = (shape, dtype, weights, weight_dtype, bias, options)
+        try:
+            # 1, 1.0 and True are equal but not the same argument.
+            return self._once(*key, tuple(map(type, options)))
+        except TypeError as error:  # an option that cannot be hashed
+            if isinstance(error, FaltungTypeError):
+                raise
+            return self._describe(*key)
 
 
 def _describe(
@@ -113,6 +115,10 @@ def _describe(
         w_zero_point=shortest(zero_points("w_zero_point", w_zero_point, w_type, sizes.out_channels)),
     )
     return request, resolve_workers(workers)
+
+
+described = Remembered(_describe)
+forget = described.forget
 
 
 class _Sizes:

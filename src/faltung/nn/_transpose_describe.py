@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 from faltung._describe import OVERFLOWS, check_flag, check_word, resolve_workers
 from faltung._dtype import DType
-from faltung._errors import FaltungError, FaltungTypeError, FaltungValueError, with_shapes
+from faltung._errors import FaltungError, FaltungValueError, with_shapes
 from faltung._normalize import normalize_int
 from faltung._precision import check_precision
 from faltung._spec import ConvSpec, Layout
-from faltung._tuning import CACHED_CALLS
 
 from ._activation import resolve_activation
 from ._describe import (
+    Remembered,
     axes_words,
     check_bias,
     check_layout,
@@ -29,33 +28,6 @@ from ._request import LayerRequest
 Shape: TypeAlias = tuple[int, ...]
 
 METHODS = ("auto", "gemm", "depthwise", "grouped", "planes", "reference")
-
-
-def described(
-    shape: Shape,
-    dtype: DType,
-    weights: Shape,
-    weight_dtype: DType,
-    bias: Shape | None,
-    options: tuple[Any, ...],
-) -> tuple[LayerRequest, int | None]:
-    """The request of a transposed layer and its number of threads; those described before are looked up."""
-    key = (shape, dtype, weights, weight_dtype, bias, options)
-    try:
-        # 1, 1.0 and True are equal but not the same argument.
-        return _once(*key, tuple(map(type, options)))
-    except TypeError as error:  # an option that cannot be hashed
-        if isinstance(error, FaltungTypeError):
-            raise
-        return _describe(*key)
-
-
-@lru_cache(maxsize=CACHED_CALLS)
-def _once(*key: Any) -> tuple[LayerRequest, int | None]:
-    return _describe(*key[:-1])
-
-
-forget = _once.cache_clear
 
 
 def _describe(
@@ -110,6 +82,10 @@ def _describe(
         w_zero_point=shortest(zero_points("w_zero_point", w_zero_point, w_type, out_channels)),
     )
     return request, resolve_workers(workers)
+
+
+described = Remembered(_describe)
+forget = described.forget
 
 
 class _Sizes:
